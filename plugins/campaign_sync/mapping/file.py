@@ -1,0 +1,255 @@
+"""``load_mapping``: a YAML file becomes a frozen ``Mapping``, or a ``MappingError`` that names every
+problem with line and remedy.
+
+Cheap to import: every DAG file does. What the words mean is in ``vocabulary`` and ``conditions``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from campaign_sync.errors import MappingError
+from campaign_sync.mapping.conditions import Condition, Filter, Group, conditions
+from campaign_sync.mapping.vocabulary import (
+    Example,
+    Extract,
+    FieldMapping,
+    Load,
+    Reconcile,
+    Replacement,
+    Vocabulary,
+)
+from campaign_sync.mapping.wording import Wrong, meant
+from campaign_sync.mapping.yaml_lines import Document, Problem, dotted, read_yaml
+
+
+class Mapping(Vocabulary):
+    """A loaded mapping file: the vocabulary, and which file it came from."""
+
+    name: str  # the file's stem: the flow, the DAG and the storage folder
+    path: str
+    sha: str  # first 12 hex digits of the file's SHA-256
+    lines: dict[str, int] = Field(default={})  # "map/gender/from" -> line, for errors found later
+
+    @property
+    def key_field(self) -> str:
+        """The target field that identifies a record."""
+        return next(target for target, each in self.map.items() if each.key)
+
+    def sources(self) -> dict[str, str]:
+        """Target field → source column."""
+        return {target: each.source for target, each in self.map.items()}
+
+    def columns(self) -> tuple[str, ...]:
+        """The source columns that map and filter need, sorted."""
+        filtered = [each.column for _, each in self.conditions()]
+        return tuple(sorted({*self.sources().values(), *filtered}))
+
+    def conditions(self) -> Iterator[tuple[tuple[str | int, ...], Condition]]:
+        """Every filter condition with its place in the file."""
+        if self.filter:
+            yield from conditions(self.filter.root, ("filter",))
+
+    def line(self, *place: str | int) -> int:
+        """The line of a place in the file, or of the nearest thing around it."""
+        for end in range(len(place), 0, -1):
+            line = self.lines.get("/".join(map(str, place[:end])))
+            if line:
+                return line
+        return 1
+
+
+def mapping_files(folder: Path) -> list[Path]:
+    """The mapping files in a folder, in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
+def load_mapping(path: str | Path) -> Mapping:
+    """The mapping in a file; raises one MappingError that tells all that is wrong with it."""
+    file = Path(path)
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise MappingError(
+            str(path), 0, "", f"cannot be read: {error.strerror}", "Check name and rights"
+        ) from error
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem):
+        remedy = "Rename it <source things>_to_<target things>.yaml, in lower-case letters, digits and _"
+        raise MappingError(str(path), 0, "", f"a flow cannot be called {file.stem!r}", remedy)
+    document = read_yaml(raw)
+    problems = document.problems
+    if document.content is not None and not isinstance(document.content, dict):
+        problems = [
+            *problems,
+            Problem(1, "", "the file is not a mapping (key: value lines)", "Begin with description:"),
+        ]
+    elif document.content is not None:
+        about: dict[str, Any] = {
+            "name": file.stem,
+            "path": str(path),
+            "sha": hashlib.sha256(raw).hexdigest()[:12],
+        }
+        try:
+            words = Vocabulary.model_validate(document.content)
+        except ValidationError as error:
+            problems = [*problems, *_without_echoes(error, document, {problem.line for problem in problems})]
+        else:
+            lines = {"/".join(map(str, place)): line for place, line in document.lines.items() if place}
+            mapping = Mapping.model_construct(**dict(words), **about, lines=lines)
+    if problems:
+        raise mapping_error(str(path), problems)
+    return mapping
+
+
+def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
+    """All problems of a file as one error, the first one heading."""
+    heading, *rest = sorted(problems, key=lambda each: each.line)
+    return MappingError(file, *heading, others=tuple(MappingError(file, *each) for each in rest))
+
+
+def check_together(mappings: Iterable[Mapping]) -> None:
+    """Raises a MappingError if a table or a resource is mapped by two files (I2)."""
+    problems: list[tuple[Mapping, Problem]] = []
+    tables: dict[str, Mapping] = {}
+    resources: dict[str, Mapping] = {}
+    for mapping in mappings:
+        table, resource = mapping.extract.table, mapping.load.resource
+        for section, word, name, taken in (
+            ("extract", "table", table, tables),
+            ("load", "resource", resource, resources),
+        ):
+            first = taken.setdefault(name, mapping)
+            if first is not mapping:
+                problem = f"{name} is mapped twice, also in {first.path}"
+                remedy = f"One {word} belongs to one mapping: remove one of the two files, or merge them"
+                problems.append(
+                    (mapping, Problem(mapping.line(section, word), f"{section}.{word}", problem, remedy))
+                )
+    if problems:
+        (mapping, heading), *_ = problems
+        rest = tuple(MappingError(each.path, *problem) for each, problem in problems[1:])
+        raise MappingError(mapping.path, *heading, others=rest)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema that completes and checks mapping files in an editor (P3)."""
+    schema = Vocabulary.model_json_schema(by_alias=True, mode="validation")
+    replacement = schema["$defs"]["Replacement"]["properties"]
+    schema["$defs"]["Replacement"] = {
+        "type": "object",
+        "description": Replacement.__doc__,
+        "properties": {"otherwise": replacement["otherwise"]},
+        "additionalProperties": replacement["values"]["additionalProperties"],
+        "minProperties": 1,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "campaign_sync mapping",
+    }
+
+
+def _without_echoes(error: ValidationError, document: Document, known: set[int]) -> Iterator[Problem]:
+    """The problems of a file, without those that only repeat another: the key that is missing because it is
+    misspelt.
+    """
+    errors: list[dict[str, Any]] = [dict(each) for each in error.errors()]
+    absent = [each["loc"] for each in errors if each["type"] == "missing"]
+    unknown = [each["loc"] for each in errors if each["type"] == "extra_forbidden"]
+    misspelt = {
+        place
+        for place in absent
+        for other in unknown
+        if other[:-1] == place[:-1]
+        and meant(str(other[-1]), [place[-1]], listing="") == f"Did you mean {place[-1]}?"
+    }
+    for each in errors:
+        place = each["loc"]
+        below = any(other["loc"][: len(place)] == place != other["loc"] for other in errors)
+        echo = each["type"] == "missing" and place in misspelt
+        problem = _problem(each, document)
+        if not echo and not (each["type"] == "too_short" and below) and problem.line not in known:
+            yield problem
+
+
+def _problem(error: dict[str, Any], document: Document) -> Problem:
+    """A pydantic error in the words of this project, at its line."""
+    cause = (error.get("ctx") or {}).get("error")
+    place: tuple[str | int, ...] = ()
+    beyond: str | int | None = None
+    for part in (*error["loc"], *(cause.at if isinstance(cause, Wrong) else ())):
+        inside = (*place, part)
+        place, beyond = (inside, None) if inside in document.lines else (place, part)
+    line = document.lines.get(place, 1)
+    if isinstance(cause, Wrong):
+        return Problem(line, dotted(place), cause.problem, cause.remedy)
+    value, kind = error.get("input"), error["type"]
+    if kind == "extra_forbidden":
+        return Problem(line, dotted(place), "unknown key", _misplaced(place))
+    if kind == "missing":
+        return Problem(line, dotted((*place, str(beyond))), "missing", f"Add {beyond}: …")
+    if value is None:
+        return Problem(line, dotted(place), "has no value", "Give it one, or remove the line")
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        return Problem(
+            line, dotted(place), f"{value!r} is not one of {', '.join(choices)}", meant(str(value), choices)
+        )
+    problem, remedy = _SHAPES.get(kind, (error["msg"], "See include/mappings/README.md"))
+    return Problem(line, dotted(place), problem, remedy)
+
+
+_SHAPES = {
+    "string_type": ("expected text", "Put it in quotes"),
+    "bool_type": ("expected true or false", "Write true or false, without quotes"),
+    "int_type": ("expected a whole number", "Write it without quotes and without a fraction"),
+    "tuple_type": ("expected a list", "Write [one, two], or lines that begin with -"),
+    "dict_type": ("expected key: value lines", "Indent them below this key"),
+    "model_type": ("expected key: value lines", "Indent them below this key"),
+    "model_attributes_type": ("expected key: value lines", "Indent them below this key"),
+    "too_short": ("too few values", "An operator's list is not empty; between takes two values"),
+    "too_long": ("too many values", "between takes two values: the lowest and the highest"),
+    "string_pattern_mismatch": (
+        "not an API name",
+        "Use letters, digits and _ only, such as profile or cusTicket",
+    ),
+}
+
+
+def _misplaced(place: tuple[str | int, ...]) -> str:
+    """The remedy for an unknown key: what was meant, where else the word belongs, or what there is."""
+    word, model = str(place[-1]), _model(place[:-1])
+    close = meant(word, _keys(model))
+    home = next((section for section, each in _SECTIONS.items() if word in _keys(each)), None)
+    if home and model is not _SECTIONS[home] and not close.startswith("Did you mean"):
+        return f"{word} belongs below {home}:"
+    return close
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "extract": Extract,
+    "filter": Filter,
+    "map": FieldMapping,
+    "load": Load,
+    "reconcile": Reconcile,
+    "examples": Example,
+}
+
+
+def _model(place: tuple[str | int, ...]) -> type[BaseModel]:
+    if not place:
+        return Vocabulary
+    if place[0] == "filter" and len(place) > 1:
+        return Condition
+    return _SECTIONS.get(str(place[0]), Vocabulary)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    groups = list(Group.model_fields) if model is Condition else []
+    return [*(field.alias or name for name, field in model.model_fields.items()), *groups]

@@ -1,0 +1,1 @@
+"""One run from window to report: extract, the steps, plan, load, reconcile."""

@@ -1,0 +1,28 @@
+"""The contact table (dataverse.md §10.1), the profile resource (campaign.md §5); mappings between them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from campaign_sync.mapping.file import Mapping, load_mapping
+from campaign_sync.schema import ResourceSchema, TableSchema
+
+HERE = Path(__file__).parent
+
+CONTACT = TableSchema.from_json(json.loads((HERE / "contact.json").read_text("utf-8")))
+PROFILE = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+
+
+def mapping_of(folder: Path, body: str = "", fields: str = "", name: str = "contacts_to_profiles") -> Mapping:
+    """A mapping whose key is mapped, with more fields (lines `target: source`) and more sections."""
+    mapped = "".join(f"  {line.strip()}\n" for line in fields.strip().splitlines() if line.strip())
+    text = (
+        "description: Contacts become profiles.\n"
+        "extract: {table: contact}\n"
+        f"map:\n  externalId: {{from: contactid, key: true}}\n{mapped}"
+        f"load: {{resource: profile}}\n{body}"
+    )
+    file = folder / f"{name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_mapping(file)
