@@ -1,0 +1,1 @@
+"""What was written where, and where each flow stands in the change feed."""

@@ -1,0 +1,248 @@
+"""The ledger's database: SQLite or Postgres, created on first use, written in transactions, filled in bulk.
+
+Not for what the tables mean (``ledger.py``). Every operation opens its own connection: tasks are forks, and a
+connection must not cross one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from campaign_sync.errors import RefusedError, TransientError
+from campaign_sync.ledger.tables import SCHEMA_VERSION, schema_version, stored
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BUSY_MILLISECONDS = 60_000
+ADVISORY_LOCK = 0x5C_1ED6E4  # any number, the same for every task that may create the schema
+
+#: What a database says when waiting does not help, and who must act.
+PERMANENT = {
+    "authentication failed": "Correct login and password of the ledger's connection",
+    "no pg_hba.conf entry": "Allow this host in the database server's pg_hba.conf",
+    "does not exist": "Create the database and the role, or correct the ledger's connection",
+    "permission denied": "Grant the ledger's role the right to create and change tables in its schema",
+    "unable to open database file": "Make the ledger's folder writable for the user who runs Airflow",
+    "readonly database": "Make the ledger's file and folder writable for the user who runs Airflow",
+    "disk is full": "Free disk space where the ledger's file lies",
+    "not a database": "Another file lies in the ledger's place: move it away, or correct the connection",
+    "malformed": "Restore the ledger's file from a backup, or move it away and trigger each flow with replay",
+}
+
+
+class Database:
+    """A ledger's database at a URL: ``sqlite:///<path>`` or ``postgresql://…``."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _normalised(url)
+        self.name = self._url.render_as_string(hide_password=True)
+        self.postgres = self._url.get_backend_name() == "postgresql"
+        # hide_parameters: an error's text must not carry the rows that it was about.
+        self._engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
+        self._ready = False
+        if not self.postgres:
+            _make_sqlite_transactional(self._engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the ledger and changes nothing but temporary tables."""
+        with self._connection(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection whose changes become visible together, or not at all."""
+        with self._connection(writes=True) as connection:
+            yield connection
+
+    def stage(self, connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
+        """Fills a temporary table with a batch's rows: COPY on Postgres, executemany on SQLite."""
+        table.create(connection, checkfirst=False)
+        if self.postgres:
+            _copy(connection, table, columns)
+            return
+        rows = list(zip(*(column.to_pylist() for column in columns.values()), strict=True))
+        if rows:
+            statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+            connection.exec_driver_sql(str(statement), rows)
+
+    @contextmanager
+    def _connection(self, *, writes: bool) -> Iterator[Connection]:
+        with self._translated():
+            if not self._ready:
+                self._prepare()
+                self._ready = True
+            with self._begun("BEGIN IMMEDIATE" if writes else "BEGIN") as connection:
+                yield connection
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
+            if self.postgres:
+                # With its default, made for turning disks, the planner reads a million rows to find five
+                # thousand (bench/ledger.py).
+                connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
+            yield connection
+
+    def _prepare(self) -> None:
+        if self.postgres:
+            self._create_or_check()
+            return
+        path = Path(self._url.database or "")
+        if path.exists() and path.stat().st_size:
+            self._create_or_check()
+            return
+        with _private_file(path):
+            with self._engine.connect() as connection:  # outside a transaction, as SQLite demands
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            self._create_or_check()
+
+    def _create_or_check(self) -> None:
+        with self._begun("BEGIN") as connection:
+            found = _found_version(connection)
+        if found is None:
+            with self._begun("BEGIN IMMEDIATE") as connection:
+                found = self._create(connection)
+        if found != SCHEMA_VERSION:
+            newer = found > SCHEMA_VERSION
+            raise RefusedError(
+                "ledger",
+                self.name,
+                None,
+                "",
+                f"has schema version {found}, this program knows {SCHEMA_VERSION}",
+                "Install the campaign_sync that wrote it, or a later one"
+                if newer
+                else "Restore it from a backup",
+            )
+
+    def _create(self, connection: Connection) -> int:
+        if self.postgres:
+            # Several tasks start at once, and even CREATE TABLE IF NOT EXISTS can collide with its like.
+            connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        found = _found_version(connection)
+        if found is None:
+            stored.create_all(connection)
+            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        return found or SCHEMA_VERSION
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Database errors become ours: waiting helps, or somebody must act."""
+        try:
+            yield
+        except DBAPIError as error:
+            said = " ".join(str(error.orig).split())
+            for mark, remedy in PERMANENT.items():
+                if mark in said:
+                    raise RefusedError("ledger", self.name, None, "", said, remedy) from error
+            if isinstance(error, OperationalError | InterfaceError):
+                raise TransientError("ledger", self.name, None, said) from error
+            raise
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say what happens on a conflict; both databases spell it alike."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _found_version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(schema_version.name):
+        return None
+    found: int = connection.execute(select(func.max(schema_version.c.version))).scalar_one()
+    return found
+
+
+def _normalised(url: str) -> URL:
+    remedy = "Write sqlite:////absolute/path/ledger.db or postgresql://user:password@host/database"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise RefusedError("ledger", "connection", None, "", "its address cannot be read", remedy) from None
+    # psycopg2 comes with Airflow's Postgres provider; Airflow writes connections as postgres://.
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    usable = parsed.drivername == "postgresql+psycopg2" or (
+        parsed.drivername in ("sqlite", "sqlite+pysqlite") and parsed.database not in (None, "", ":memory:")
+    )
+    if not usable:
+        raise RefusedError(
+            "ledger",
+            parsed.render_as_string(),
+            None,
+            "",
+            "is neither an SQLite file nor a Postgres database",
+            remedy,
+        )
+    return parsed
+
+
+def _make_sqlite_transactional(engine: Engine) -> None:
+    """BEGIN IMMEDIATE for writes: one that reads first and writes later could fail without waiting."""
+
+    @event.listens_for(engine, "connect")
+    def _connects(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver would begin on its own, and too late
+        # No temp_store = MEMORY: it would hold a statement's undo journal, a page per scattered row (N1).
+        for pragma in (f"busy_timeout = {BUSY_MILLISECONDS}", "cache_size = -32000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begins(connection: Connection) -> None:
+        begin = connection.get_execution_options().get("begin")
+        if begin:
+            connection.exec_driver_sql(begin)
+
+
+@contextmanager
+def _private_file(path: Path) -> Iterator[None]:
+    """Makes the SQLite file and its folder for the owner only; one process at a time (two cannot set WAL)."""
+    try:
+        for folder in reversed([each for each in path.parents if not each.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        remedy = PERMANENT["unable to open database file"]
+        problem = f"cannot be made ({error.strerror})"
+        raise RefusedError("ledger", str(path), None, "", problem, remedy) from error
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    def written(column: pa.Array) -> pa.Array:
+        if not pa.types.is_binary(column.type):
+            return column
+        return pa.array(
+            [None if each is None else f"\\x{each.hex()}" for each in column.to_pylist()], pa.string()
+        )
+
+    lines = BytesIO()
+    rows = pa.table({name: written(column) for name, column in columns.items()})
+    csv.write_csv(rows, lines, csv.WriteOptions(include_header=False))
+    lines.seek(0)
+    names = ", ".join(columns)
+    cursor = connection.connection.cursor()
+    statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
+    cursor.copy_expert(statement, lines)
+    cursor.close()

@@ -1,0 +1,118 @@
+"""Frames on their way into and out of the ledger: one row per key, exact types, Arrow underneath.
+
+Not for SQL (``ledger.py``, ``ledger_settle.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+LOADED = ("created", "updated", "deleted")
+RESULTS = (*LOADED, "unchanged", "dropped")
+
+
+def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
+    """Distinct keys, in order."""
+    import pandas as pd
+    import pyarrow as pa
+
+    column = pd.Series(keys if isinstance(keys, pd.Index) else list(keys), dtype=pd.ArrowDtype(pa.string()))
+    return {"source_key": _array(column.drop_duplicates().sort_values(), pa.string())}
+
+
+def outcome_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """A frame of outcomes; of several for one key, the one that came from a call counts, then the newest."""
+    import pyarrow as pa
+
+    unknown = set(frame["result"].dropna().unique()) - set(RESULTS) if len(frame) else set()
+    if unknown:
+        raise ValueError(f"results must be among {RESULTS}, not {sorted(unknown)}")
+    if not frame.index.is_unique:
+        frame = _last_per_key(frame.assign(loaded=frame["result"].isin(LOADED)), ["loaded", "version"])
+    types = {"version": pa.int64(), "sent_hash": pa.binary(), "result": pa.string()}
+    return _columns(frame, types)
+
+
+def rejection_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """A frame of rejections, the newest per key; what does not say ``certain`` is not."""
+    import pyarrow as pa
+
+    if not frame.index.is_unique:
+        frame = _last_per_key(frame, ["version"])
+    certain = frame["certain"].fillna(False) if "certain" in frame else False
+    types = {"version": pa.int64(), "step": pa.string(), "rule": pa.string(), "reason": pa.string()}
+    return _columns(frame.assign(certain=certain), types | {"certain": pa.bool_()})
+
+
+def known_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """What the ledger knows: index key, columns version, sent_hash, present, in_doubt."""
+    import pyarrow as pa
+
+    types = {
+        "source_key": pa.string(),
+        "version": pa.int64(),
+        "sent_hash": pa.binary(),
+        "present": pa.bool_(),
+        "in_doubt": pa.bool_(),
+    }
+    return _frame(types, rows)
+
+
+def rejected_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Rejections, as the ledger stores them."""
+    import pyarrow as pa
+
+    seen = pa.timestamp("us", tz="UTC")
+    types = {"source_key": pa.string(), "version": pa.int64()}
+    types |= dict.fromkeys(("step", "rule", "reason", "mapping_sha", "run_id"), pa.string())
+    return _frame(types | {"first_seen": seen, "last_seen": seen, "tries": pa.int64()}, rows)
+
+
+def _last_per_key(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    # A missing version is a deletion's (dataverse.md §4.3): newer than whatever was read before it.
+    ordered = frame.sort_values(order, kind="stable", na_position="last")
+    return ordered[~ordered.index.duplicated(keep="last")]
+
+
+def _columns(frame: pd.DataFrame, types: dict[str, Any]) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    keys = {"source_key": _array(frame.index, pa.string())}
+    return keys | {name: _array(frame[name], kind) for name, kind in types.items()}
+
+
+def _array(values: Any, kind: Any) -> pa.Array:
+    import pyarrow as pa
+
+    if not len(values):  # an empty frame need not have types
+        return pa.array([], kind)
+    made = pa.array(values, kind, from_pandas=True)
+    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+
+
+def _frame(types: dict[str, Any], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    table = pa.table(
+        {
+            name: pa.array(_plain(values, kind), kind)
+            for (name, kind), values in zip(types.items(), columns, strict=True)
+        }
+    )
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame.set_index("source_key")
+
+
+def _plain(values: Sequence[Any], kind: Any) -> Sequence[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_binary(kind):  # psycopg2 answers with memoryview
+        return [None if value is None else bytes(value) for value in values]
+    return [bool(value) for value in values] if pa.types.is_boolean(kind) else values

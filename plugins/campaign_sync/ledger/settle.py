@@ -1,0 +1,173 @@
+"""The statements of one settling: staged outcomes and rejections become what the ledger remembers.
+
+Not for transactions or staging (``ledger.py`` calls these, inside one). Every statement may run twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from campaign_sync.ledger.database import insert_into
+from campaign_sync.ledger.tables import records, rejections
+from campaign_sync.ledger.tables import staged_outcomes as outcome
+from campaign_sync.ledger.tables import staged_rejections as refusal
+
+
+def settle_outcomes(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
+    """What Campaign did, and what needed no call."""
+    _mark_overtaken(connection, flow)
+    _upsert_written(connection, flow, run_id, mapping_sha, now)
+    _update_deleted(connection, flow, run_id, now)
+    _raise_versions(connection, flow)
+    _leave_dropped(connection, flow)
+    _clear_rejections(connection, flow)
+
+
+def settle_rejections(
+    connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime
+) -> None:
+    """What should have gone and could not."""
+    _upsert_rejections(connection, flow, run_id, mapping_sha, now)
+    _lift_doubt(connection, flow, run_id)
+
+
+def _upsert_written(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
+    row = {
+        "flow": literal(flow),
+        "source_key": outcome.c.source_key,
+        "version": func.coalesce(outcome.c.version, 0),
+        "sent_hash": outcome.c.sent_hash,
+        "present": literal(True),
+        "doubt": literal(0),
+        "run_id": literal(run_id),
+        "mapping_sha": literal(mapping_sha),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    written = select(*row.values()).where(outcome.c.result.in_(("created", "updated")))
+    insert = insert_into(connection, records).from_select(list(row), written.order_by(outcome.c.source_key))
+    changed = {name: insert.excluded[name] for name in row if name not in ("flow", "source_key")}
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_=changed,
+            where=insert.excluded.version >= records.c.version,
+        )
+    )
+
+
+def _update_deleted(connection: Connection, flow: str, run_id: str, now: datetime) -> None:
+    # A deletion has no version of its own (dataverse.md §4.3), but row versions only grow: it is newer than
+    # the newest we know. Counting one up keeps a late read of the old row from bringing it back.
+    there = or_(records.c.present, records.c.doubt > 0)
+    version = func.coalesce(outcome.c.version, records.c.version + case((there, 1), else_=0))
+    not_older = or_(outcome.c.version.is_(None), outcome.c.version >= records.c.version)
+    connection.execute(
+        update(records)
+        .where(_staged(flow, "deleted"), not_older)
+        .values(version=version, sent_hash=None, present=False, doubt=0, run_id=run_id, updated_at=now)
+    )
+
+
+def _mark_overtaken(connection: Connection, flow: str) -> None:
+    # Two runs wrote the same row and the newer one has settled: what was known stays known, but which of the
+    # two writes reached Campaign last is not.
+    overtaken = outcome.c.version < records.c.version
+    staged = _staged(flow, "created", "updated", "deleted")
+    connection.execute(update(records).where(staged, overtaken).values(doubt=2))
+
+
+def _raise_versions(connection: Connection, flow: str) -> None:
+    newer = and_(outcome.c.version > records.c.version, records.c.doubt == 0)
+    staged = _staged(flow, "unchanged", "dropped")
+    connection.execute(update(records).where(staged, newer).values(version=outcome.c.version))
+
+
+def _leave_dropped(connection: Connection, flow: str) -> None:
+    # A row that is no longer ours to send needs no second look; should it come back, it is written anyway.
+    dropped = and_(_staged(flow, "dropped"), records.c.doubt > 0)
+    connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
+
+
+def _clear_rejections(connection: Connection, flow: str) -> None:
+    settled = exists().where(
+        outcome.c.source_key == rejections.c.source_key,
+        or_(outcome.c.version.is_(None), outcome.c.version >= rejections.c.version),
+    )
+    among = rejections.c.source_key.in_(select(outcome.c.source_key))
+    connection.execute(delete(rejections).where(rejections.c.flow == flow, among, settled))
+
+
+def _upsert_rejections(
+    connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime
+) -> None:
+    seen = literal(now, rejections.c.first_seen.type)
+    row = {
+        "flow": literal(flow),
+        "source_key": refusal.c.source_key,
+        "version": func.coalesce(refusal.c.version, records.c.version, 0),
+        "step": refusal.c.step,
+        "rule": refusal.c.rule,
+        "reason": refusal.c.reason,
+        "mapping_sha": literal(mapping_sha),
+        "run_id": literal(run_id),
+        "first_seen": seen,
+        "last_seen": seen,
+        "tries": literal(1),
+    }
+    known = and_(records.c.flow == flow, records.c.source_key == refusal.c.source_key)
+    current = (
+        select(*row.values())
+        .select_from(refusal.outerjoin(records, known))
+        .where(or_(records.c.version.is_(None), row["version"] >= records.c.version))
+        .order_by(refusal.c.source_key)
+    )
+    insert = insert_into(connection, rejections).from_select(list(row), current)
+    kept = ("flow", "source_key", "first_seen", "tries")
+    changed = {name: insert.excluded[name] for name in row if name not in kept}
+    again = case((rejections.c.run_id == run_id, rejections.c.tries), else_=rejections.c.tries + 1)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_=changed | {"tries": again},
+            where=insert.excluded.version >= rejections.c.version,
+        )
+    )
+
+
+def _lift_doubt(connection: Connection, flow: str, run_id: str) -> None:
+    # Only this run's own, and only where no earlier write is in doubt as well: a refusal of the second write
+    # says nothing about the first. A row of which nothing else is known is forgotten again.
+    refused = select(refusal.c.source_key).where(refusal.c.certain)
+    doubted = and_(
+        records.c.flow == flow,
+        records.c.source_key.in_(refused),
+        records.c.doubt == 1,
+        records.c.run_id == run_id,
+    )
+    connection.execute(delete(records).where(doubted, records.c.version == 0, ~records.c.present))
+    connection.execute(update(records).where(doubted).values(doubt=0))
+
+
+def _staged(flow: str, *results: str) -> ColumnElement[bool]:
+    # The list of keys looks superfluous beside the join, but without it SQLite walks through the whole flow.
+    keys = select(outcome.c.source_key).where(outcome.c.result.in_(results))
+    return and_(
+        records.c.flow == flow,
+        records.c.source_key.in_(keys),
+        records.c.source_key == outcome.c.source_key,
+        outcome.c.result.in_(results),
+    )

@@ -1,0 +1,142 @@
+"""The ledger's tables: keys, hashes, versions, outcomes, rule names and reasons, never a person's data.
+
+Not for deciding what goes in (``ledger.py``) and not for connections (``ledger_database.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+SCHEMA_VERSION = 1
+
+
+class Utc(TypeDecorator[datetime]):
+    """A time with its zone; SQLite forgets the zone, so it is given back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+stored = MetaData()
+staged = MetaData()  # temporary tables: a batch's rows on their way in, so that one statement serves them all
+
+schema_version = Table("schema_version", stored, Column("version", Integer, nullable=False))
+
+places = Table(
+    "places",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("delta_link", Text),
+    Column("state", Text, nullable=False),  # reading | placed | expired
+    Column("run_id", Text, nullable=False),
+    Column("moved_at", Utc, nullable=False),
+)
+
+records = Table(
+    "records",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("source_key", Text, primary_key=True),
+    Column(
+        "version", BigInteger, nullable=False
+    ),  # of the source row; 0 while nothing of it has been settled
+    Column("sent_hash", LargeBinary(16)),  # of what Campaign was last certainly sent
+    Column("present", Boolean, nullable=False),  # is it in Campaign
+    # A write was begun and its outcome is unknown: 0 no, 1 yes, 2 yes and of an earlier one too. A refusal of
+    # the second write says nothing about the first, so it clears only a 1.
+    Column("doubt", SmallInteger, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("mapping_sha", Text),
+    Column("updated_at", Utc, nullable=False),
+    sqlite_with_rowid=False,  # the primary key is the table: half the size, one look-up instead of two
+)
+
+# Few rows are in doubt among millions, and every run asks for them.
+Index(
+    "records_in_doubt",
+    records.c.flow,
+    sqlite_where=records.c.doubt > 0,
+    postgresql_where=records.c.doubt > 0,
+)
+
+rejections = Table(
+    "rejections",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("mapping_sha", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("first_seen", Utc, nullable=False),
+    Column("last_seen", Utc, nullable=False),
+    Column("tries", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("started", Utc, nullable=False),
+    Column("ended", Utc),
+    Column("state", Text, nullable=False),
+    Column("tally", JSON),
+)
+
+staged_keys = Table(
+    "staged_keys",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_outcomes = Table(
+    "staged_outcomes",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("sent_hash", LargeBinary(16)),
+    Column("result", Text, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_rejections = Table(
+    "staged_rejections",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("step", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("certain", Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)

@@ -1,0 +1,192 @@
+"""``plan_writes``: rows and what the ledger knows become what to create, update, delete and leave. Pure.
+
+Not for carrying anything out (``hooks/campaign.py``): a dry run ends here. Every row is in exactly one list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from campaign_sync.run.planned import HASH, VERSION, Plan
+from campaign_sync.run.row_hashes import row_hashes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from campaign_sync.mapping.file import Mapping
+
+    Mask = NDArray[np.bool_]
+
+__all__ = ["HASH", "VERSION", "Plan", "plan_writes", "row_hashes"]
+
+#: A deletion carries no version (dataverse.md §4.3): it is newer than whatever was read before it.
+NEWEST = 2**63 - 1
+
+IGNORED = "deletes: ignore"
+
+
+def plan_writes(
+    rows: pd.DataFrame, removed: pd.DataFrame, known: pd.DataFrame, *, mapping: Mapping, force: bool = False
+) -> Plan:
+    """What a batch comes to.
+
+    :param rows: index source key, ``@version`` and the target fields.
+    :param removed: index source key; ``@version``, fate (deleted, dropped, rejected), rule, reason, step.
+    :param known: what ``Ledger.known`` says about these keys.
+    :param force: send again what has not changed, create-only fields included (a replay, I12).
+    """
+    rows, removed, outdated = _newest(_arrow_keys(rows), _arrow_keys(removed))
+    rows, keyless = _identified(rows, mapping.key_field)
+    known = _arrow_keys(known)
+    kept = _judge_rows(rows, known, mapping, force)
+    gone = _judge_removed(removed, known, mapping)
+    return Plan(
+        create=kept["create"],
+        update=kept["update"],
+        delete=gone["delete"],
+        unchanged=_stack(_bare(kept["unchanged"]), gone["unchanged"]),
+        stale=_stack(_bare(kept["stale"]), gone["stale"], *outdated),
+        dropped=gone["dropped"],
+        rejected=_stack(gone["rejected"], keyless),
+        key_field=mapping.key_field,
+        updates=tuple(
+            name for name, field in mapping.map.items() if (field.updates or force) and not field.key
+        ),
+    )
+
+
+def _judge_rows(
+    rows: pd.DataFrame, known: pd.DataFrame, mapping: Mapping, force: bool
+) -> dict[str, pd.DataFrame]:
+    fields = [name for name, field in mapping.map.items() if field.updates or field.key]
+    rows = rows.assign(**{HASH: row_hashes(rows, fields)})
+    memory = _recall(known, rows)
+    # Older than what we know even if that is in doubt or deleted: writing it would bring back the past (I13).
+    stale = memory.version > _versions(rows)
+    create = ~stale & ~memory.present
+    unchanged = ~stale & memory.present & memory.same & ~memory.in_doubt & (not force)
+    update = ~stale & ~create & ~unchanged
+    return {
+        "create": rows[create],
+        "update": rows[update],
+        "unchanged": rows[unchanged],
+        "stale": rows[stale],
+    }
+
+
+def _judge_removed(removed: pd.DataFrame, known: pd.DataFrame, mapping: Mapping) -> dict[str, pd.DataFrame]:
+    memory = _recall(known, removed)
+    there = memory.present | memory.in_doubt
+    older = memory.version > _versions(removed)
+    fate = removed["fate"].astype(object).to_numpy()
+    deleted, dropped, rejected = (fate == each for each in ("deleted", "dropped", "rejected"))
+    ignored = deleted & (mapping.extract.deletes == "ignore")
+    unwanted = dropped & there & bool(mapping.filter and mapping.filter.filtered_out == "delete")
+    doomed = (deleted & ~ignored) | unwanted
+    return {
+        "delete": _bare(removed[doomed & there & ~older]),
+        "unchanged": _bare(removed[doomed & ~there & ~older]),
+        "stale": _bare(removed[doomed & older]),
+        "dropped": _stack(
+            _told(removed[dropped & ~unwanted]),
+            _told(removed[ignored].assign(rule=IGNORED, reason="the mapping ignores deletions in Dynamics")),
+        ),
+        "rejected": _told(removed[rejected]),
+    }
+
+
+class _Memory(NamedTuple):
+    """What the ledger knows, row by row beside a frame."""
+
+    version: NDArray[np.int64]  # -1: unknown
+    present: Mask
+    in_doubt: Mask
+    same: Mask  # the hash is the one last sent
+
+
+def _recall(known: pd.DataFrame, frame: pd.DataFrame) -> _Memory:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    at = known.index.get_indexer(frame.index)
+    found = at >= 0
+
+    def beside(column: str, missing: int) -> NDArray[np.int64]:
+        values = known[column].to_numpy(dtype=np.int64)
+        return np.where(found, values[at] if len(values) else missing, missing)
+
+    same = np.zeros(len(frame), dtype=bool)
+    if HASH in frame and len(known):
+        sent = known["sent_hash"].astype(pd.ArrowDtype(pa.binary())).array.take(at, allow_fill=True)
+        same = (pd.Series(sent) == frame[HASH].array).fillna(False).to_numpy(dtype=bool)
+    present, in_doubt = (beside(name, 0).astype(bool) for name in ("present", "in_doubt"))
+    return _Memory(beside("version", -1), present, in_doubt, same)
+
+
+def _newest(
+    rows: pd.DataFrame, removed: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, list[pd.DataFrame]]:
+    """The newest of each key's rows, whatever became of it, and the others."""
+    import numpy as np
+    import pandas as pd
+
+    keys = rows.index.append(removed.index)
+    if keys.is_unique:
+        return rows, removed, []
+    versions = np.concatenate([_versions(rows), _versions(removed)])
+    order = np.argsort(versions, kind="stable")
+    newest = np.zeros(len(keys), dtype=bool)
+    newest[order] = ~pd.Index(keys[order]).duplicated(keep="last")
+    kept, gone = newest[: len(rows)], newest[len(rows) :]
+    return rows[kept], removed[gone], [_bare(rows[~kept]), _bare(removed[~gone])]
+
+
+def _identified(rows: pd.DataFrame, key_field: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that name a record of their own, and those that name none, or one that another row names too."""
+    keys = rows[key_field].astype("string[pyarrow]").fillna("")
+    empty = (keys == "").to_numpy(dtype=bool)
+    again = keys.duplicated().to_numpy(dtype=bool) & ~empty
+    refused = rows.assign(step="load", rule="key", reason=f"{key_field} has no value")
+    refused.loc[again, "reason"] = f"another row of the same batch has the same {key_field}"
+    return rows[~empty & ~again], _told(refused[empty | again])
+
+
+def _versions(frame: pd.DataFrame) -> NDArray[np.int64]:
+    import numpy as np
+
+    return frame[VERSION].fillna(NEWEST).to_numpy(dtype=np.int64)
+
+
+def _arrow_keys(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    return frame.set_axis(
+        pd.Index(frame.index, dtype=pd.ArrowDtype(pa.string()), name=frame.index.name), axis=0
+    )
+
+
+def _bare(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    return frame[[VERSION]].astype(pd.ArrowDtype(pa.int64()))
+
+
+def _told(frame: pd.DataFrame) -> pd.DataFrame:
+    """Version, step, rule and reason; a row that does not say its step was removed by an earlier one."""
+    import pandas as pd
+    import pyarrow as pa
+
+    said = frame if "step" in frame else frame.assign(step="")
+    text = {name: said[name].astype(pd.ArrowDtype(pa.string())) for name in ("step", "rule", "reason")}
+    return _bare(frame).assign(**text)
+
+
+def _stack(*frames: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(frames) if frames else pd.DataFrame()
