@@ -1,0 +1,1 @@
+"""The hooks: everything that speaks HTTP or SFTP to the outside, and nothing else."""
