@@ -173,7 +173,7 @@ def _flag(params: Mapping[str, Any], name: str) -> bool:
 
 
 def _refused(problem: str, remedy: str) -> RefusedError:
-    # Not a plain SyncError: Airflow would try the same form again (flow.py, RETRY_POLICY).
+    # A refusal: the same form would be refused again.
     return RefusedError("Airflow", "trigger", None, "", problem, remedy)
 
 

@@ -1,0 +1,60 @@
+# `make` alone prints what can be done.
+PYTHON ?= python3
+PORT   ?= 8080
+PEOPLE ?=
+DATA   ?=
+BIN    := .venv/bin
+SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
+
+.PHONY: help demo up down sandbox test test-fast check lint types bench schema venv dev clean
+.DEFAULT_GOAL := help
+
+help:  ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: venv  ## run the first flow through a real Airflow against the sandbox, compare both systems, stop everything
+	@$(BIN)/python -m local demo --port $(PORT) $(SEED)
+
+up: venv  ## start the sandbox and Airflow and leave them running; prints address and login
+	@$(BIN)/python -m local up --port $(PORT) $(SEED)
+
+down:  ## stop what `make up` started
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; else echo "Nothing was running."; fi
+
+sandbox: venv  ## only the simulated Dynamics 365 and Adobe Campaign, in the foreground (DATA=folder, PEOPLE=number)
+	@$(BIN)/python -m local prepare
+	@exec $(BIN)/python -m sandbox $(SEED)
+
+test: dev  ## all tests
+	@$(BIN)/python -m pytest -q
+
+test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
+	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
+
+check: lint types test  ## exactly what CI runs: lint, types, tests
+
+lint: dev  ## ruff, format included
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: dev  ## mypy, strict on the package
+	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file local/mypy.ini sandbox local
+
+bench: dev  ## measure; see bench/README.md
+	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+schema: venv  ## write include/mappings/mapping.schema.json anew
+	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema > include/mappings/mapping.schema.json.new
+	@mv include/mappings/mapping.schema.json.new include/mappings/mapping.schema.json
+
+venv: .venv/.made-requirements.txt  ## the environment of requirements.txt, in .venv
+dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it
+
+.venv/.made-requirements-dev.txt: requirements.txt
+
+.venv/.made-%: %
+	@$(PYTHON) local/venv.py $<
+
+clean: down  ## remove everything that was made here
+	@rm -rf .venv .local .sandbox .mypy_cache .ruff_cache .hypothesis

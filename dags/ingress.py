@@ -1,0 +1,15 @@
+"""One Airflow DAG per mapping file in include/mappings: Dynamics 365 → Adobe Campaign.
+
+Add a YAML file there and a DAG appears here; see include/mappings/README.md for the words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from campaign_sync.flow import dags_in
+
+MAPPINGS = Path(__file__).resolve().parent.parent / "include" / "mappings"
+
+for dag in dags_in(MAPPINGS):
+    globals()[dag.dag_id] = dag

@@ -1,0 +1,58 @@
+"""The sandbox's own controls, as the demo uses them."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from typing import Any
+
+
+class SandboxApi:
+    """The controls of a running sandbox, found in what it wrote into its env file."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.context = ssl.create_default_context(cafile=env["CA_FILE"])
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a Dataverse table, as stored."""
+        return self._all(f"/sandbox/dataverse/rows?table={table}", f"{table}id")
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """All profiles of Campaign, as stored, hidden ones included."""
+        return self._all("/sandbox/campaign/rows?resource=profile", "@id")
+
+    def count(self, table: str) -> int:
+        """How many rows a Dataverse table has."""
+        return len(self.rows(table))
+
+    def mutate(self, table: str, **changes: list[Any]) -> None:
+        """Create, update and delete rows of a Dataverse table."""
+        self._call("POST", "/sandbox/dataverse/mutate", {"table": table, **changes})
+
+    def engine_calls(self) -> int:
+        """How many engine calls Campaign has counted."""
+        counters = self._call("GET", "/sandbox/counters")
+        return int(counters.get("campaign.engine_calls", 0))
+
+    def _all(self, path: str, key: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._call("GET", f"{path}&limit=5000{after}")
+            found += page["rows"]
+            if not page["rows"] or len(found) >= page["total"]:
+                return found
+            after = f"&after={found[-1][key]}"
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(
+            self.env["SANDBOX_URL"] + path,
+            data=data,
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=120, context=self.context) as answer:
+            return json.load(answer)

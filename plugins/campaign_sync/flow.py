@@ -1,0 +1,196 @@
+"""The whole pipeline on one screen: a mapping becomes an Airflow DAG.
+
+A mapping that cannot be read becomes a DAG of the same name whose documentation and only task are the
+error, so that it is seen in the UI and harms no other flow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    Param,
+    get_parsing_context,
+    task_group,
+)
+from croniter import croniter
+
+from campaign_sync.errors import MappingError
+from campaign_sync.mapping.file import Mapping, check_together, load_mapping, mapping_files
+from campaign_sync.operators import (
+    CheckOperator,
+    ExtractOperator,
+    FilterOperator,
+    LoadOperator,
+    MapOperator,
+    MappingErrorOperator,
+    ReconcileOperator,
+    ReplaceOperator,
+)
+from campaign_sync.retry import SyncRetryPolicy
+
+PARAMS: dict[str, Any] = {
+    "replay": Param(
+        False,
+        type="boolean",
+        title="Replay",
+        description="Send all rows again, whether they changed or not. The place in the change feed stays where it is.",
+        section="What to read",
+    ),
+    "since": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Modified since",
+        description="Send again what was modified in Dynamics at or after this time. Needs “until” too.",
+        section="What to read",
+    ),
+    "until": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Modified until",
+        description="… and before this time.",
+        section="What to read",
+    ),
+    "limit": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="At most",
+        description="Stop after this many rows. For a first try: the place in the change feed stays where it is.",
+        section="How",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Do everything but write: the report says what would have been sent.",
+        section="How",
+    ),
+}
+
+
+def sync_dag(mapping: Mapping) -> DAG:
+    """The DAG of one mapping: extract, then filter, map, replace, check and load per batch, then reconcile."""
+    with DAG(
+        mapping.name,
+        description=mapping.description,
+        doc_md=documentation(mapping),
+        # A plain cron string has no data interval in Airflow 3, and a backfill needs one.
+        schedule=CronDataIntervalTimetable(mapping.schedule, timezone="UTC") if mapping.schedule else None,
+        start_date=datetime(2020, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        tags=["campaign_sync", "ingress"],
+        default_args={
+            "owner": mapping.owner,
+            "retries": 3,
+            "retry_delay": timedelta(minutes=5),
+            "retry_policy": SyncRetryPolicy(),
+        },
+    ) as dag:
+        extract = ExtractOperator(task_id="extract", mapping=mapping)
+
+        @task_group(group_id="batch")
+        def one_batch(batch: Any) -> None:
+            label: Any = {"map_index_template": "{{ batch_label }}"}
+            filtered = FilterOperator(task_id="filter", batch=batch, **label)
+            mapped = MapOperator(task_id="map", batch=filtered.output, **label)
+            replaced = ReplaceOperator(task_id="replace", batch=mapped.output, **label)
+            checked = CheckOperator(task_id="check", batch=replaced.output, **label)
+            # One batch at a time: the load itself makes its calls side by side, and Campaign is to be spared.
+            LoadOperator(task_id="load", batch=checked.output, max_active_tis_per_dagrun=1, **label)
+
+        reconcile = ReconcileOperator(
+            task_id="reconcile",
+            batches=extract.output,
+            loaded_by="batch.load",
+            asset=Asset(mapping.name, uri=f"campaign-sync://{mapping.name}", group="campaign_sync"),
+            # A failed batch must not hide the others' results: reconcile counts what is missing and fails
+            # itself.
+            trigger_rule="all_done",
+        )
+        one_batch.expand(batch=extract.output) >> reconcile
+    return dag
+
+
+def dags_in(folder: Path) -> Iterator[DAG]:
+    """A DAG for every mapping file in the folder; within a task's own process, only for the one that it belongs to."""
+    wanted = get_parsing_context().dag_id
+    files = [path for path in mapping_files(folder) if wanted in (None, _dag_id(path))]
+    mappings: dict[Path, Mapping] = {}
+    errors: dict[Path, MappingError] = {}
+    for path in files:
+        try:
+            mappings[path] = load_mapping(path)
+        except MappingError as error:
+            errors[path] = error
+    # Whether a table or a resource is mapped twice can be told only where all files are read: not in a task.
+    if not wanted:
+        errors |= _conflicts(mappings.values())
+    for path in files:
+        yield broken_dag(path, errors[path]) if path in errors else _dag(mappings[path], path)
+
+
+def _dag(mapping: Mapping, path: Path) -> DAG:
+    try:
+        dag = sync_dag(mapping)
+        # Airflow would find out later, and for the whole file with all its DAGs.
+        dag.timetable.validate()
+        if mapping.schedule and not mapping.schedule.startswith("@"):
+            croniter(mapping.schedule).get_prev()  # 31 February can be written, and never comes
+    except Exception as error:  # noqa: BLE001 - one mapping's trouble must not take the others' DAGs away
+        line, remedy = (
+            mapping.line("schedule"),
+            "Correct the schedule, if the text speaks of it; else report this",
+        )
+        problem = f"Airflow cannot make a DAG of it: {error}"
+        return broken_dag(path, MappingError(str(path), line, "schedule", problem, remedy))
+    return dag
+
+
+def broken_dag(path: Path, error: MappingError) -> DAG:
+    """A DAG that stands in for a mapping that cannot be read, and says why."""
+    with DAG(
+        _dag_id(path),
+        description=f"BROKEN MAPPING — {error.problem}"[:200],
+        doc_md=f"## This mapping cannot be used\n\n```\n{error}\n```\n\nOther flows are not affected.",
+        schedule=None,
+        catchup=False,
+        tags=["campaign_sync", "broken mapping"],
+    ) as dag:
+        MappingErrorOperator(task_id="mapping_error", message=str(error), retries=0)
+    return dag
+
+
+def documentation(mapping: Mapping) -> str:
+    """What the UI shows about a flow: its mapping as a table."""
+    rows = [
+        f"| `{field}` | `{how.source}` | {', '.join(how.using) or '—'} | {'yes' if how.updates else 'no'} |"
+        for field, how in mapping.map.items()
+    ]
+    way = f"Dynamics table `{mapping.extract.table}` → Campaign resource `{mapping.load.resource}`"
+    file = f"mapping `{Path(mapping.path).name}` ({mapping.sha})"
+    head = ["| Campaign field | Dynamics column | using | updates |", "|---|---|---|---|"]
+    return "\n".join([f"## {mapping.description}", "", f"{way}, {file}.", "", *head, *rows])
+
+
+def _conflicts(mappings: Iterable[Mapping]) -> dict[Path, MappingError]:
+    try:
+        check_together(mappings)
+    except MappingError as error:
+        return {Path(each.file): each for each in (*error.others, error)}
+    return {}
+
+
+def _dag_id(path: Path) -> str:
+    return re.sub(r"[^\w.-]", "_", path.stem)[:200]

@@ -1,0 +1,185 @@
+"""The seven operators: extract, filter, map, replace, check, load, reconcile. Parameters, one call, one log
+line, one XCom value.
+
+Not for the work itself: that is in the module of the same word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
+
+from campaign_sync.mapping.file import Mapping
+
+XComBatch = dict[str, Any]
+
+
+class ExtractOperator(BaseOperator):
+    """Reads what the run has to look at, and returns it as batches.
+
+    :param mapping: the mapping the run begins with; its later steps read it from the run's folder.
+    """
+
+    template_fields: Sequence[str] = ("mapping_sha",)  # a changed file is a new version of the DAG
+    ui_color = "#d7e8f7"
+
+    def __init__(self, *, mapping: Mapping, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mapping = mapping
+        self.mapping_sha = mapping.sha
+
+    def execute(self, context: Context) -> list[XComBatch]:
+        """Raises RefusedError or MappingError before anything is read if the run cannot work."""
+        from campaign_sync.run.run import extract_run
+
+        return [batch.as_dict() for batch in extract_run(self.mapping, context, self.log)]
+
+
+class FilterOperator(BaseOperator):
+    """Keeps the rows that the mapping's filter lets pass."""
+
+    template_fields: Sequence[str] = ("batch",)
+    ui_color = "#e3f1de"
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises SyncError if the batch is no longer in storage."""
+        return step(self, context)
+
+
+class MapOperator(BaseOperator):
+    """Renames columns to fields and converts their values; a value that cannot be converted rejects its
+    row.
+    """
+
+    template_fields: Sequence[str] = ("batch",)
+    ui_color = "#e3f1de"
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises SyncError if the batch is no longer in storage."""
+        return step(self, context)
+
+
+class ReplaceOperator(BaseOperator):
+    """Writes other values in place of some."""
+
+    template_fields: Sequence[str] = ("batch",)
+    ui_color = "#e3f1de"
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises SyncError if the batch is no longer in storage."""
+        return step(self, context)
+
+
+class CheckOperator(BaseOperator):
+    """Runs the mapping's Great Expectations checks; rejects rows, warns, or stops the run."""
+
+    template_fields: Sequence[str] = ("batch",)
+    ui_color = "#fdf3d0"
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises QualityError if a check that says `otherwise: stop` fails."""
+        return step(self, context)
+
+
+class LoadOperator(BaseOperator):
+    """Plans what to write, writes it to Campaign, and remembers each row's outcome in the ledger."""
+
+    template_fields: Sequence[str] = ("batch",)
+    ui_color = "#f9dcc4"
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises TransientError or RefusedError when Campaign cannot or will not go on."""
+        from campaign_sync.run.run import load_batch
+
+        batch = load_batch(self.batch, self.log)
+        context["batch_label"] = f"batch {batch.number}"
+        return batch.as_dict()
+
+
+class ReconcileOperator(BaseOperator):
+    """Adds up what became of every row, moves the place in the change feed, and reports.
+
+    :param batches: what extract returned.
+    :param loaded_by: id of the load task, whose results are counted.
+    :param asset: announced when a run has written something, and only then; `outlets` holds its alias.
+    """
+
+    template_fields: Sequence[str] = ("batches",)
+    ui_color = "#e6dff3"
+
+    def __init__(self, *, batches: Any, loaded_by: str, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(**kwargs, outlets=[AssetAlias(asset.name)])
+        self.batches = batches
+        self.loaded_by = loaded_by
+        self.asset = asset
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Raises ReconcileError if a batch is missing or the counts do not add up, QualityError if too many were
+        rejected.
+        """
+        from campaign_sync.run.run import reconcile_run
+
+        count = len(self.batches or [])
+        loaded = (
+            context["ti"].xcom_pull(task_ids=self.loaded_by, map_indexes=list(range(count))) if count else []
+        )
+        result = reconcile_run(self.batches, list(loaded), context, self.log)
+        written = sum(result["tally"][fate] for fate in ("created", "updated", "deleted"))
+        if written and not result["dry_run"]:
+            # A copy for people and for what is scheduled on the asset; the ledger is what counts.
+            extra = {"tally": result["tally"], "window": result["window"]}
+            context["outlet_events"][self.outlets[0]].add(self.asset, extra=extra)
+        return result
+
+
+class MappingErrorOperator(BaseOperator):
+    """Stands in for a flow whose mapping cannot be read; fails with the reason.
+
+    :param message: what is wrong with the mapping, where, and what to do.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ()
+    ui_color = "#f4cccc"
+
+    def __init__(self, *, message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002
+        """Always raises."""
+        from airflow.sdk.exceptions import AirflowFailException
+
+        raise AirflowFailException(self.message)
+
+
+def step(operator: Any, context: Context) -> XComBatch:
+    """Take the step after which the operator's task is called, with one batch; name the mapped task after
+    the batch.
+    """
+    from campaign_sync.run.run import step_batch
+
+    batch = step_batch(operator.batch, operator.task_id.rpartition(".")[2], operator.log)
+    context["batch_label"] = f"batch {batch.number}"
+    return batch.as_dict()

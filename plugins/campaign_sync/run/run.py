@@ -1,0 +1,312 @@
+"""What the operators call: one function per step of a run, with storage, ledger and hooks put together.
+
+Everything a later step needs is in the run's folder: the mapping the run began with, both schemas, the
+window. So a mapping or a table that changes meanwhile changes the next run, not this one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from campaign_sync.errors import QualityError, ReconcileError, RefusedError
+from campaign_sync.ledger.ledger import Ledger, Move
+from campaign_sync.mapping.file import Mapping
+from campaign_sync.rows.batch import Batch
+from campaign_sync.rows.steps import take_step
+from campaign_sync.rows.storage import (
+    documents,
+    folder_of,
+    read_document,
+    remove,
+    sweep,
+    sweep_older,
+    sweep_rows,
+    write_document,
+    write_text,
+)
+from campaign_sync.run.report import SAMPLE, Report, Tally
+from campaign_sync.run.systems import read_schemas
+from campaign_sync.run.window import Window, choose_window
+from campaign_sync.schema import ResourceSchema, TableSchema
+from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from airflow.sdk import Context
+
+#: Documents of a run's folder.
+SETTING, READ, REPORT, STOPPED = "setting.json", "read.json", "report.json", ".stopped.json"
+
+STALE = (
+    "{count:,} rows are older than what was written before and were left alone. If the Dynamics environment was "
+    "restored from a backup, `python -m campaign_sync forget {flow}` lets the next run begin anew"
+)
+
+
+class Setting(NamedTuple):
+    """What a run works with from beginning to end."""
+
+    mapping: Mapping
+    table: TableSchema
+    resource: ResourceSchema
+    window: Window
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the run's folder."""
+        return {
+            "mapping": self.mapping.model_dump(mode="json", by_alias=True),
+            "table": self.table.to_json(),
+            "resource": self.resource.to_json(),
+            "window": self.window.as_dict(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Setting:
+        """The setting that :meth:`to_json` wrote."""
+        return cls(
+            Mapping.model_validate(stored["mapping"]),
+            TableSchema.from_json(stored["table"]),
+            ResourceSchema.from_json(stored["resource"]),
+            Window.from_dict(stored["window"]),
+        )
+
+    @classmethod
+    def of(cls, folder: str) -> Setting:
+        """The setting of the run that has this folder."""
+        return cls.from_json(read_document(folder, SETTING))
+
+
+def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list[Batch]:
+    """Choose what to read, read it, and leave it in the run's folder as batches.
+
+    Raises MappingError or RefusedError before anything is read if the mapping does not fit the two systems, if change
+    tracking is off, or if a right is missing; nothing is lost then, the place in the change feed stays.
+    """
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.run.extract import BATCH_ROWS, Source
+
+    flow, run_id = mapping.name, str(context["run_id"])
+    ledger = Ledger(ledger_url())
+    window = _window(context, ledger, flow)
+    dataverse = DataverseHook()
+    table, resource = read_schemas(mapping, dataverse, CampaignHook())
+    if window.kind == "changes" or window.moves_place:
+        dataverse.require_change_tracking(table)
+
+    first = Batch.of(storage_root(), flow, run_id, 1, window.text)
+    sweep(first.folder)  # a run that is cleared reads anew
+    sweep_older(storage_root(), flow, keep_days())
+    write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
+    if not window.dry_run:
+        ledger.start_run(flow, run_id)
+        if window.opens_place:
+            ledger.open_place(flow, run_id)
+
+    source = Source(mapping, table, dataverse, ledger)
+    most = max_batches()
+    batches = []
+    for number, piece in enumerate(source.pieces(window), start=1):
+        if number > most:
+            raise RefusedError(
+                "Airflow",
+                "[core] max_map_length",
+                None,
+                "",
+                f"this run has more than {most:,} batches of {BATCH_ROWS:,} rows, and Airflow maps no more tasks",
+                f"Raise [core] max_map_length in Airflow's configuration, for instance to {4 * most}",
+            )
+        frame, removed = piece.frames(table.key)
+        tally = Tally(extracted=len(frame) + len(removed))
+        batches.append(replace(first, number=number).write("extract", frame, removed, tally.as_dict()))
+        log.info("extract batch %d: %d rows, %d deletions", number, len(frame), len(removed))
+    write_document(first.folder, READ, {"delta_link": source.delta_link, "notes": source.notes})
+    rows = sum(batch.tally["extracted"] for batch in batches)
+    log.info("extract: %s: %d rows in %d batches", window.text, rows, len(batches))
+    return batches
+
+
+def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
+    """Take one step with one batch: what it keeps goes on, what it removes is put beside it."""
+    batch = Batch.from_dict(stored)
+    setting = Setting.of(batch.folder)
+    frame = batch.read()
+    # A check that stops the run stops the batches beside it as well: their load looks for this before it writes.
+    stopped = f"{batch.number:05d}{STOPPED}"
+    try:
+        stepped = take_step(step, frame, setting.mapping, setting.table, setting.resource)
+    except QualityError as problem:
+        write_document(batch.folder, stopped, {"problem": str(problem)})
+        raise
+    remove(batch.folder, stopped)
+    kept, removed = stepped.sifted
+    if step == "check":
+        write_document(batch.folder, f"{batch.number:05d}.checks.json", {"checks": stepped.checks})
+        write_text(batch.folder, f"{batch.number:05d}.checks.html", stepped.page)
+    log.info("%s batch %d: %d rows in, %d kept%s", step, batch.number, len(frame), len(kept), _fates(removed))
+    return batch.write(step, kept, removed, batch.tally)
+
+
+def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
+    """Plan and write one batch, and count what became of its rows."""
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.run.load import load_plan, plan_batch, planned
+
+    batch = Batch.from_dict(stored)
+    if stops := documents(batch.folder, STOPPED):
+        raise QualityError(
+            f"a check stopped this run at batch {int(stops[0].removesuffix(STOPPED))}, so this batch was not written",
+            f"{batch.flow}, batch {batch.number}",
+            "See the log of that batch's check",
+        )
+    mapping, _, resource, window = Setting.of(batch.folder)
+    ledger = Ledger(ledger_url())
+    plan = plan_batch(batch.read(), batch.removed(), mapping, ledger, force=window.force)
+    if window.dry_run:
+        loaded = planned(plan)
+    else:
+        loaded = load_plan(
+            plan,
+            mapping,
+            resource,
+            ledger=ledger,
+            campaign=CampaignHook(),
+            run_id=batch.run_id,
+            force=window.force,
+        )
+    tally = replace(loaded.tally, extracted=batch.tally["extracted"])
+    write_document(batch.folder, f"{batch.number:05d}.load.json", loaded.to_json())
+    log.info("load batch %d%s: %s", batch.number, " (dry run)" if window.dry_run else "", tally)
+    return replace(batch, tally=tally.as_dict())
+
+
+def reconcile_run(
+    batches: list[dict[str, Any]] | None,
+    loaded: list[dict[str, Any] | None],
+    context: Context,
+    log: logging.Logger,
+) -> dict[str, Any]:
+    """Add up what became of every row, report it, and move the place in the change feed if all is well.
+
+    Raises ReconcileError if a batch did not finish or the counts do not add up, QualityError if more rows were rejected
+    than the mapping allows. The place stays where it was then, so that the next run reads the same changes again.
+    """
+    flow, run_id = context["dag"].dag_id, str(context["run_id"])
+    if batches is None:
+        Ledger(ledger_url()).end_run(flow, run_id, "failed", {})
+        raise ReconcileError(
+            "extract did not finish, so there is nothing to reconcile",
+            f"{flow}, {run_id}",
+            "See the log of extract",
+        )
+    folder = folder_of(storage_root(), flow, run_id)
+    setting, read = Setting.of(folder), read_document(folder, READ)
+    numbers = [number for number, each in enumerate(loaded, start=1) if each is not None]
+    report = _report(
+        setting, folder, run_id, batches, [each for each in loaded if each], numbers, read["notes"]
+    )
+    write_document(folder, REPORT, report.to_json())
+    log.info("reconcile: %s", report.to_text())
+
+    problem = _problem(report, len(batches), numbers, setting.mapping)
+    window = setting.window
+    if not window.dry_run:
+        move = None
+        if problem is None and window.moves_place and read["delta_link"]:
+            move = Move(window.link, read["delta_link"])
+        state = "success" if problem is None else "failed"
+        Ledger(ledger_url()).end_run(flow, run_id, state, report.tally.as_dict(), move)
+    if problem is not None:
+        raise problem
+    sweep_rows(folder)
+    return report.to_json() | {"dry_run": window.dry_run}
+
+
+def _window(context: Context, ledger: Ledger, flow: str) -> Window:
+    dag_run = context["dag_run"]
+    start, end = dag_run.data_interval_start, dag_run.data_interval_end
+    interval = (start, end) if start and end else None
+    return choose_window(
+        str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        context["params"],
+        interval,
+        ledger.place(flow),
+        ledger_empty=ledger.is_empty(flow),
+    )
+
+
+def _report(
+    setting: Setting,
+    folder: str,
+    run_id: str,
+    batches: list[dict[str, Any]],
+    loaded: list[dict[str, Any]],
+    numbers: list[int],
+    notes: list[str],
+) -> Report:
+    tally = Tally(extracted=sum(batch["tally"]["extracted"] for batch in batches))
+    dropped: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    samples: dict[str, tuple[str, ...]] = {}
+    checks: dict[str, dict[str, Any]] = {}
+    stale = 0
+    for batch in loaded:
+        tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
+    for number in numbers:
+        details = read_document(folder, f"{number:05d}.load.json")
+        dropped.update(details["dropped"])
+        rejected.update(details["rejected"])
+        for rule, keys in details["samples"].items():
+            samples[rule] = (*samples.get(rule, ()), *keys)[:SAMPLE]
+        for check in read_document(folder, f"{number:05d}.checks.json")["checks"]:
+            so_far = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
+            so_far["rows"] += check["rows"]
+            so_far["unexpected"] += check["unexpected"]
+        stale += details["stale"]
+    if stale:
+        notes = [*notes, STALE.format(count=stale, flow=setting.mapping.name)]
+    return Report(
+        setting.mapping.name, run_id, setting.window.text, tally, len(batches),
+        dict(dropped), dict(rejected), samples, tuple(checks.values()), tuple(notes),
+    )  # fmt: skip
+
+
+def _problem(
+    report: Report, batches: int, numbers: list[int], mapping: Mapping
+) -> ReconcileError | QualityError | None:
+    where = f"{report.flow}, {report.run_id}"
+    if len(numbers) < batches:
+        missing = sorted(set(range(1, batches + 1)) - set(numbers))
+        listed = ", ".join(map(str, missing[:10]))
+        return ReconcileError(
+            f"{len(missing)} of {batches} batches did not finish (number {listed}); the others are in Campaign",
+            where,
+            "See their logs; the next run reads them again",
+        )
+    if not report.tally.balanced:
+        return ReconcileError(
+            f"{report.tally.extracted} rows were extracted and {report.tally.accounted} accounted for",
+            where,
+            "Please report this: it is an error of the package. The next run reads the same changes again",
+        )
+    if not mapping.reconcile.allows(report.tally.rejected, report.tally.extracted):
+        return QualityError(
+            f"{report.tally.rejected} of {report.tally.extracted} rows were rejected, "
+            f"more than the mapping allows ({mapping.reconcile.rejected_at_most})",
+            where,
+            "See the rules in the report above; the rows that were good are in Campaign",
+        )
+    return None
+
+
+def _fates(removed: pd.DataFrame) -> str:
+    if not len(removed):
+        return ""
+    parts = []
+    for fate, rows in removed.groupby("fate"):
+        rules = ", ".join(f"{rule} {count}" for rule, count in rows["rule"].value_counts().items())
+        parts.append(f", {len(rows)} {fate} ({rules})")
+    return "".join(parts)

@@ -1,0 +1,57 @@
+"""Where a deployment keeps things: the two settings of `[campaign_sync]` in airflow.cfg, and the ledger's
+connection.
+
+Not for anything about one flow (mapping files) or for secrets (Airflow connections).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LEDGER_CONNECTION = "campaign_sync_ledger"
+
+
+def storage_root() -> str:
+    """The URI below which runs keep their batches: `[campaign_sync] storage`, by default a folder in
+    Airflow's home.
+
+    More than one machine needs a shared one: `file:///shared/campaign_sync`,
+    `s3://connection@bucket/campaign_sync`.
+    """
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("campaign_sync", "storage", fallback=f"file://{_home() / 'storage'}"))
+
+
+def keep_days() -> int:
+    """After how many days what is left of a run is swept: `[campaign_sync] keep_days`,
+    by default 7.
+    """
+    from airflow.sdk.configuration import conf
+
+    return int(conf.get("campaign_sync", "keep_days", fallback="7"))
+
+
+def max_batches() -> int:
+    """Over how many batches Airflow maps a task: `[core] max_map_length`."""
+    from airflow.sdk.configuration import conf
+
+    return int(conf.get("core", "max_map_length", fallback="1024"))
+
+
+def ledger_url() -> str:
+    """The ledger's database: the connection `campaign_sync_ledger` if there is one, else SQLite in
+    Airflow's home.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
+    except AirflowNotFoundException:
+        return f"sqlite:///{_home() / 'ledger.db'}"
+
+
+def _home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "campaign_sync"

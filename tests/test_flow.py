@@ -1,0 +1,206 @@
+"""How mapping files become DAGs."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "include" / "mappings"
+GOOD = """\
+description: Accounts become things.
+extract: {table: account}
+map: {cusKey: {from: accountid, key: true}}
+load: {resource: cusAccount}
+"""
+
+
+def dags_in(folder: Path) -> dict[str, Any]:
+    """The DAGs of a folder of mapping files."""
+    from campaign_sync.flow import dags_in
+
+    dags = list(dags_in(folder))
+    assert len({dag.dag_id for dag in dags}) == len(dags)
+    return {dag.dag_id: dag for dag in dags}
+
+
+def test_every_mapping_has_a_dag_and_every_dag_a_mapping() -> None:
+    dags = dags_in(SHIPPED)
+    assert dags.keys() == {path.stem for path in SHIPPED.glob("*.y*ml")}
+    assert not [dag.dag_id for dag in dags.values() if "broken mapping" in dag.tags]
+
+
+def test_a_flow_is_the_steps_in_their_order() -> None:
+    dag = dags_in(SHIPPED)["contacts_to_profiles"]
+    assert [task.task_id for task in dag.topological_sort() if task.task_id != "batch"][-1] == "reconcile"
+    follows = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    words = [
+        "extract",
+        "batch.filter",
+        "batch.map",
+        "batch.replace",
+        "batch.check",
+        "batch.load",
+        "reconcile",
+    ]
+    assert follows.keys() == set(words)
+    assert all(after in follows[before] for before, after in itertools.pairwise(words))
+
+
+def test_every_task_is_one_of_the_seven_operators_or_the_error(tmp_path: Path) -> None:
+    from airflow.sdk import BaseOperator
+    from campaign_sync import operators
+
+    ours = {name for name, each in vars(operators).items()
+            if inspect.isclass(each) and issubclass(each, BaseOperator) and each is not BaseOperator}  # fmt: skip
+    words = {"Extract", "Filter", "Map", "Replace", "Check", "Load", "Reconcile"}
+    assert ours == {f"{word}Operator" for word in words} | {"MappingErrorOperator"}
+    (tmp_path / "broken.yaml").write_text("extract: []\n")
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    used = {task.task_type for dag in dags_in(tmp_path).values() for task in dag.tasks}
+    assert used == ours
+
+
+def test_a_broken_mapping_is_a_dag_of_its_own_that_shows_the_error(tmp_path: Path) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    (tmp_path / "a_broken_one.yaml").write_text("extract:\n  tabel: account\n")
+    (tmp_path / "not_even_yaml.yaml").write_text("extract: {table: [\n")
+    (tmp_path / "empty.yaml").write_text("")
+    dags = dags_in(tmp_path)
+    assert dags.keys() == {"accounts_to_things", "a_broken_one", "not_even_yaml", "empty"}
+    assert "extract" in dags["accounts_to_things"].task_ids
+    for name in ("a_broken_one", "not_even_yaml", "empty"):
+        dag = dags[name]
+        assert [task.task_id for task in dag.tasks] == ["mapping_error"]
+        assert f"{name}.yaml" in dag.doc_md
+        assert "Other flows are not affected" in dag.doc_md
+        assert not dag.timetable.can_be_scheduled, "a broken flow must not run by itself"
+    assert "a_broken_one.yaml:2: extract.tabel" in dags["a_broken_one"].doc_md
+    assert "table" in dags["a_broken_one"].doc_md
+
+
+@pytest.mark.parametrize(
+    "schedule", ["61 * * * *", "a b c d e", "*/0 * * * *", "* * * * MON-FRY", "0 0 31 2 *"]
+)
+def test_a_schedule_that_airflow_cannot_keep_is_a_broken_mapping_and_harms_no_other(
+    tmp_path: Path, schedule: str
+) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text(f'schedule: "{schedule}"\n{GOOD}')
+    (tmp_path / "contacts_to_profiles.yaml").write_text((SHIPPED / "contacts_to_profiles.yaml").read_text())
+    dags = dags_in(tmp_path)
+    assert "broken mapping" in dags["accounts_to_things"].tags
+    assert "accounts_to_things.yaml:1" in dags["accounts_to_things"].doc_md
+    assert dags["contacts_to_profiles"].tags == {"campaign_sync", "ingress"}
+
+
+def test_the_error_of_a_broken_mapping_is_what_its_task_fails_with(tmp_path: Path) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    (tmp_path / "a_broken_one.yaml").write_text("extract:\n  tabel: account\n")
+    (task,) = dags_in(tmp_path)["a_broken_one"].tasks
+    with pytest.raises(AirflowFailException, match=r"a_broken_one\.yaml:2: extract\.tabel"):
+        type(task)(task_id="again", message=task.message).execute({})
+
+
+def test_a_table_mapped_twice_breaks_the_second_mapping_and_no_other(tmp_path: Path) -> None:
+    for name in ("accounts_to_others", "accounts_to_things"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD)
+    (tmp_path / "tasks_to_todos.yaml").write_text(
+        GOOD.replace("account", "task").replace("cusAccount", "cusTask")
+    )
+    dags = dags_in(tmp_path)
+    broken = [name for name, dag in dags.items() if "broken mapping" in dag.tags]
+    assert broken == ["accounts_to_things"]
+    assert "accounts_to_others.yaml" in dags["accounts_to_things"].doc_md
+    assert dags.keys() == {"accounts_to_others", "accounts_to_things", "tasks_to_todos"}
+
+
+def test_a_task_parses_the_dag_it_belongs_to_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        text = GOOD.replace("account", f"new_thing{number}").replace("cusAccount", f"cusThing{number}")
+        (tmp_path / f"flow_{number}.yaml").write_text(text)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "flow_1")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "extract")
+    assert dags_in(tmp_path).keys() == {"flow_1"}
+
+
+def test_a_changed_mapping_is_a_new_version_of_its_dag(tmp_path: Path) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    def version() -> str:
+        return json.dumps(
+            DagSerialization.serialize_dag(dags_in(tmp_path)["accounts_to_things"]),
+            sort_keys=True,
+            default=str,
+        )
+
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    first = version()
+    assert version() == first
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD.replace("cusKey", "cusName"))
+    assert version() != first
+
+
+def test_a_flow_runs_one_at_a_time_and_makes_up_for_nothing(tmp_path: Path) -> None:
+    dag = dags_in(SHIPPED)["contacts_to_profiles"]
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    (tmp_path / "accounts_to_things.yaml").write_text("schedule: ~\n" + GOOD)
+    assert not dags_in(tmp_path)["accounts_to_things"].timetable.can_be_scheduled
+
+
+def test_every_task_is_tried_again_as_the_error_tree_says() -> None:
+    from campaign_sync.retry import SyncRetryPolicy
+
+    tasks = dags_in(SHIPPED)["contacts_to_profiles"].tasks
+    assert {type(task.retry_policy) for task in tasks} == {SyncRetryPolicy}
+    assert {task.retries for task in tasks} == {3}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "dags").glob("*.py")), ids=lambda file: file.stem)
+def test_a_dag_file_parses_without_the_heavy_libraries(file: Path, tmp_path: Path) -> None:
+    """Airflow parses it every few seconds (airflow.md §11)."""
+    program = (
+        "import runpy, sys; runpy.run_path(sys.argv[1]); print([name for name in "
+        "('pandas', 'pyarrow', 'great_expectations', 'msal', 'requests') if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), "AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_dag_files_have_the_words_that_airflow_looks_for() -> None:
+    """A file without “airflow” and “dag” is skipped silently (airflow.md §14)."""
+    for file in (ROOT / "dags").glob("*.py"):
+        text = file.read_text().lower()
+        assert "airflow" in text, file
+        assert "dag" in text, file
+
+
+def test_every_error_stands_in_the_readme() -> None:
+    from campaign_sync import errors
+
+    names = [
+        name
+        for name, each in vars(errors).items()
+        if inspect.isclass(each) and issubclass(each, errors.SyncError)
+    ]
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("no README.md yet")
+    rows = re.findall(r"^\| \*\*(\w+Error)\*\*", readme.read_text(), re.MULTILINE)
+    assert set(names) - {"SyncError"} <= set(rows)
