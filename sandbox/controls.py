@@ -132,7 +132,7 @@ def _move(world: World, wanted: dict[str, Any]) -> None:
 def _script(world: World, wanted: dict[str, Any]) -> Fault:
     from sandbox.server import SYSTEMS  # which imports this module
 
-    systems = [name for name in SYSTEMS if name != "controls"]
+    systems = [*(name for name in SYSTEMS if name != "controls"), "sftp"]
     if wanted.get("system", systems[0]) not in systems:
         raise ValueError(f"no system is called {wanted['system']}: choose one of {', '.join(systems)}")
     return world.faults.add(**wanted)

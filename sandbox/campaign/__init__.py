@@ -1,12 +1,13 @@
-"""Adobe Campaign Standard, simulated: the REST API behind its gateway (campaign.md §§1–7).
+"""Adobe Campaign Standard, simulated: the REST API behind its gateway, import workflows (campaign.md §§1–8).
 
-Not here: the tokens (IMS), the SFTP area, what import and export workflows do with files.
+Not here: the tokens (IMS), the SFTP area, export workflows.
 """
 
 from __future__ import annotations
 
 from starlette.applications import Starlette
 
+from sandbox.campaign import imports
 from sandbox.campaign.app import app as _app
 from sandbox.campaign.controls import controls, reset, start_state
 from sandbox.campaign.tenant import campaign_of
@@ -22,5 +23,6 @@ def app(world: World) -> Starlette:
 
 
 def close(world: World) -> None:
-    """Close the files."""
+    """End what runs and close the files."""
+    imports.clear(world)
     campaign_of(world).store.close()

@@ -128,3 +128,19 @@ declare(
     "campaign.signal_to_stopped", "lost", ("lost", "refuse"),
     "a signal to a workflow that is not running: silently lost, or 500", "campaign.md §7.3",
 )  # fmt: skip
+declare(
+    "campaign.import_seconds", 5.0, None,
+    "seconds on the sandbox's clock from a signal to the first activity of an import", "campaign.md §7.2",
+)  # fmt: skip
+declare(
+    "campaign.import_rows_per_second", 0, None,
+    "speed of imports on the sandbox's clock; 0: as fast as the machine", "campaign.md §8.1",
+)  # fmt: skip
+declare(
+    "campaign.import_fails_after", 0, None,
+    "rows of a run after which Update data fails, what is written stays; 0: it does not", "campaign.md §8.1",
+)  # fmt: skip
+declare(
+    "campaign.after_import", "started", ("started", "finished"),
+    "the state of an import workflow after its End: waiting for the next signal, or ended", "campaign.md §7.1",
+)  # fmt: skip

@@ -191,3 +191,17 @@ EXTENSION: dict[str, Any] = {
         }
     },
 }
+
+# the import workflow that a careful integrator has built for a flow of contacts (§8.1)
+PROFILE_IMPORT: dict[str, Any] = {
+    "id": "WKF88",
+    "label": "d365 – profiles from files",
+    "resource": "profile",
+    "key": "externalId",
+    "columns": [
+        "externalId", "email", "salutation", "firstName", "middleName", "lastName", "birthDate", "gender",
+        "phone", "mobilePhone", "location.address1", "location.address2", "location.zipCode", "location.city",
+        "location.stateCode", "location.countryCode", "cusFirstSeen",
+    ],
+    "insert_only": ["cusFirstSeen"],
+}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.campaign import links, rendering, writing
+from sandbox.campaign import builtin, imports, links, rendering, writing
 from sandbox.campaign.schema import Resource
 from sandbox.campaign.store import DuplicateKey
 from sandbox.campaign.tenant import Campaign, Tenant, campaign_of, stamp
@@ -53,22 +54,37 @@ def controls(world: World) -> list[Route]:
             asked = await _object(request)
         tenant = _tenant(campaign, asked)
         now = world.clock.timestamp()
+        with campaign.lock:
+            if request.method == "POST":
+                tenant.workflows.add(
+                    asked["id"],
+                    asked.get("label", asked["id"]),
+                    asked.get("signals") or {},
+                    asked.get("state", "edition"),
+                    now,
+                )
+            tenant.workflows.get("", now)
+            return _json([vars(workflow) for workflow in tenant.workflows])
+
+    async def import_workflows(request: Request) -> Response:
+        """Import workflows and runs, ?wait=<seconds> for their end; POST declares one, see sandbox/README.md."""
+        asked: dict[str, Any] = dict(request.query_params)
         if request.method == "POST":
-            tenant.workflows.add(
-                asked["id"],
-                asked.get("label", asked["id"]),
-                asked.get("signals") or {},
-                asked.get("state", "edition"),
-                now,
-            )
-        tenant.workflows.get("", now)
-        return _json([vars(workflow) for workflow in tenant.workflows])
+            asked = await _object(request)
+        known = imports.imports_of(_tenant(campaign, asked))
+        if request.method == "GET" and "wait" in asked:
+            await asyncio.to_thread(known.wait, float(asked["wait"]))
+        with campaign.lock:
+            if request.method == "POST":
+                known.declare(asked)
+            return _json(known.to_json())
 
     return [
         Route("/rows", rows, methods=["GET"]),
         Route("/seed", seed_rows, methods=["POST"]),
         Route("/resources", resources, methods=["GET", "POST"]),
         Route("/workflows", workflows, methods=["GET", "POST"]),
+        Route("/imports", import_workflows, methods=["GET", "POST"]),
     ]
 
 
@@ -123,7 +139,7 @@ def seed(tenant: Tenant, name: str, rows: list[dict[str, Any]]) -> int:
 
 
 def start_state(campaign: Campaign) -> None:
-    """Give production what exists before the first sync: a unit, a service, a workflow with a signal."""
+    """Give production what exists before the first sync: units, a service, two workflows."""
     production = campaign.tenants[campaign.world.config.org]
     production.workflows.clear()
     production.workflows.add(
@@ -133,6 +149,8 @@ def start_state(campaign: Campaign) -> None:
         "edition",
         campaign.world.clock.timestamp(),
     )
+    with contextlib.suppress(ValueError):  # kept declarations may no longer have what it needs
+        imports.imports_of(production).declare(builtin.PROFILE_IMPORT)
     if production.store.count(production.catalog.table("orgUnitBase")) == 0:
         seed(
             production, "orgUnitBase", [{"name": "all", "label": "All"}, {"name": "north", "label": "North"}]
@@ -143,6 +161,7 @@ def start_state(campaign: Campaign) -> None:
 def reset(world: World) -> None:
     """Forget all data and declarations and go back to the start state."""
     campaign = campaign_of(world)
+    imports.clear(world)
     with campaign.lock:
         campaign.store.clear()
         for tenant in campaign.tenants.values():

@@ -157,6 +157,11 @@ class Resource:
         """API names by column."""
         return {field.column: name for name, field in self.fields.items()}
 
+    @cached_property
+    def columns(self) -> dict[str, Field]:
+        """Fields by column."""
+        return {field.column: field for field in self.fields.values()}
+
     def looked_up(self) -> set[str]:
         """Return the columns that filters, links and far sides look rows up by."""
         ruled = {rule.column for f in self.filters.values() for rule in f.rules if rule.operator == "equal"}

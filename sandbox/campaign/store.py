@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,6 +158,18 @@ class Store:
             raise
         self._counts.pop(table, None)
         return cursor.rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several writes one: much faster, and all or none."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            self._counts.clear()
+            raise
 
     def update(self, table: str, row: int, data: Mapping[str, Any]) -> None:
         with _naming_duplicates():

@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from sandbox.campaign import errors, values
+from sandbox.campaign.imports import imports_of
 from sandbox.campaign.pkeys import RECORD
 from sandbox.campaign.schema import read_field
 from sandbox.campaign.tenant import Call, stamp
@@ -112,6 +113,8 @@ def _trigger(call: Call, workflow: Workflow, pkey: str, body: bytes) -> Response
     if text is not None:
         # U3: plain text, and a status that may well be 200
         return Response(text, world.switches["campaign.cool_down_status"], media_type="text/plain")
+    if call.tenant.name == world.config.org:
+        imports_of(call.tenant).signalled(workflow, given.get("parameters") or {})
     return Response(msgspec.json.encode({}), media_type="application/json")
 
 

@@ -1,7 +1,7 @@
 """Workflows as the API shows and steers them: state, delayed commands, signals (campaign.md §7).
 
-What a workflow does inside (files, imports, exports) is not imitated here. Everything happens on the
-sandbox's clock, worked out when somebody looks.
+What an import workflow does inside is `imports`' business. Everything here happens on the sandbox's clock,
+worked out when somebody looks.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class Workflow:
     orders: list[tuple[float, str]] = field(default_factory=list)
     triggered: dict[str, float] = field(default_factory=dict)
     received: list[dict[str, Any]] = field(default_factory=list)
+    activation: int = 0  # how often it was started from the beginning
 
     def enter(self, state: str, when: float) -> None:
+        if state == "started" and self.state in ("edition", "finished"):
+            self.activation += 1
         self.state, self.since = state, when
 
     def obey(self, command: str, when: float) -> None:
@@ -66,7 +69,7 @@ class Workflows:
         """Make or replace a workflow."""
         if state not in STATES:
             raise ValueError(f"a workflow's state is one of {', '.join(STATES)}, not {state!r}")
-        number = len(self._by_name) + 1
+        number = max((w.number for w in self), default=0) + 1
         declared = {signal: dict(parameters) for signal, parameters in signals.items()}
         self._by_name[name] = Workflow(name, label, number, state, declared, now)
         return self._by_name[name]

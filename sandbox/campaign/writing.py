@@ -26,10 +26,10 @@ def create(call: Call, resource: Resource, body: dict[str, Any], preset: dict[st
     """Store a new record; `preset` holds columns that the address decides, e.g. the owner of a collection."""
     tenant = call.tenant
     changes = read_changes(call, resource, body)
-    data = _merged(resource, preset or {}, changes)
+    data = merged(resource, preset or {}, changes)
     # keys and mandatory fields hold on the plain endpoint too, although it does not show extensions
     whole = tenant.catalog.resource(resource.name)
-    _refuse_missing(tenant, whole, data)
+    refuse_missing(tenant, whole, data)
     now = tenant.world.clock.timestamp()
     if "created" in resource.fields:
         data["created"] = stamp(now)
@@ -37,7 +37,7 @@ def create(call: Call, resource: Resource, body: dict[str, Any], preset: dict[st
         # B11: two milliseconds before `created`, seen in real payloads
         data["lastModified"] = stamp(now - 0.002)
     if resource.name == "profile":
-        _stamp_opt_outs(tenant, {}, data)
+        stamp_opt_outs(tenant, {}, data)
         derive(data)
     with _explaining(whole, data):
         row = tenant.store.insert(tenant.catalog.table(resource.name), data)
@@ -52,14 +52,14 @@ def update(call: Call, resource: Resource, found: Found, body: dict[str, Any]) -
     if not body:
         return  # §4.1: PATCH {} changes nothing
     changes = read_changes(call, resource, body)
-    data = _merged(resource, row.data, changes)
+    data = merged(resource, row.data, changes)
     whole = tenant.catalog.resource(resource.name)
     _refuse_key_change(tenant, whole, found, data)
-    _refuse_missing(tenant, whole, data)
+    refuse_missing(tenant, whole, data)
     if "lastModified" in resource.fields:
         data["lastModified"] = tenant.now
     if resource.name == "profile":
-        _stamp_opt_outs(tenant, row.data, data)
+        stamp_opt_outs(tenant, row.data, data)
         derive(data)
     with _explaining(whole, data):
         tenant.store.update(tenant.catalog.table(resource.name), row.id, data)
@@ -78,10 +78,10 @@ def derive(data: dict[str, Any]) -> None:
     data["domain"] = email.partition("@")[2]
 
 
-def _merged(resource: Resource, data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merged(resource: Resource, data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return a row with changes; unset values are not stored, parts of items are merged (§4.2)."""
     merged = dict(data)
-    fields = {f.column: f for f in resource.fields.values()}
+    fields = resource.columns
     for name, value in changes.items():
         field = fields.get(name)
         if field is not None and field.fields:
@@ -96,7 +96,7 @@ def _merged(resource: Resource, data: dict[str, Any], changes: dict[str, Any]) -
     return merged
 
 
-def _refuse_missing(tenant: Tenant, resource: Resource, data: dict[str, Any]) -> None:
+def refuse_missing(tenant: Tenant, resource: Resource, data: dict[str, Any]) -> None:
     if tenant.world.switches["campaign.missing_mandatory"] == "accept":
         return
     if any(f.mandatory and data.get(f.column, f.default) == "" for f in resource.fields.values()):
@@ -112,7 +112,7 @@ def _refuse_key_change(tenant: Tenant, resource: Resource, found: Found, data: d
             continue
         if found.key is None:
             if _taken(tenant, resource, key, data, found.row.id):
-                raise _duplicate(resource, key, data)
+                raise duplicate(resource, key, data)
             if old == [""] * len(old) or tenant.world.switches["campaign.key_change_by_pkey"] == "accept":
                 continue
         raise errors.key_change(resource.name, ", ".join(old), ", ".join(new))
@@ -125,14 +125,14 @@ def _taken(tenant: Tenant, resource: Resource, key: Key, data: dict[str, Any], r
     return tenant.store.first(table, f"{where} AND r.id <> ?", values) is not None
 
 
-def _stamp_opt_outs(tenant: Tenant, old: dict[str, Any], new: dict[str, Any]) -> None:
+def stamp_opt_outs(tenant: Tenant, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Set an opt-out attribute's own change time when, and only when, its value changes (B14)."""
     for flag, changed in builtin.OPT_OUT_TIMES.items():
         if old.get(flag, False) != new.get(flag, False):
             new[changed] = tenant.now
 
 
-def _duplicate(resource: Resource, key: Key, data: dict[str, Any]) -> errors.Refusal:
+def duplicate(resource: Resource, key: Key, data: dict[str, Any]) -> errors.Refusal:
     """Return the PostgreSQL refusal, with table and column spelled as in §4.4: nmsservice_name, (sname)."""
     prefix, _, table = resource.schema.partition(":")
     constraint = f"{prefix}{table}_{'_'.join(key.fields)}".lower()
@@ -154,4 +154,4 @@ class _explaining:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, DuplicateKey):
-            raise _duplicate(self._resource, self._resource.keys[error.index], self._data) from None
+            raise duplicate(self._resource, self._resource.keys[error.index], self._data) from None

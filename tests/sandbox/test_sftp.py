@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
+import json
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import asyncssh
+import paramiko
 import pytest
 
+from tests.sandbox.sftp_session import connected, hand_over
 from tests.sandbox_process import Sandbox
 
 pytestmark = pytest.mark.sandbox
-
-
-def connected(sandbox: Sandbox, work: Callable[[Any], Awaitable[Any]], **changes: Any) -> Any:
-    """Do some work in an SFTP session that is opened as documented, but for the changes."""
-    host_key = asyncssh.import_public_key(f"ssh-rsa {sandbox.env['SFTP_HOST_KEY']}")
-    settings = {
-        "port": int(sandbox.env["SFTP_PORT"]),
-        "username": sandbox.env["SFTP_USER"],
-        "client_keys": [sandbox.env["SFTP_KEY_FILE"]],
-        "known_hosts": ([host_key], [], []),
-        "agent_path": None,
-        "config": None,
-        **changes,
-    }
-
-    async def session() -> Any:
-        async with asyncssh.connect(sandbox.env["SFTP_HOST"], **settings) as connection:
-            async with connection.start_sftp_client() as sftp:
-                return await work(sftp)
-
-    return asyncio.run(session())
 
 
 def test_the_folders_are_there(sandbox: Sandbox) -> None:
@@ -44,14 +25,7 @@ def test_the_folders_are_there(sandbox: Sandbox) -> None:
 
 @pytest.mark.rule("campaign.md 13.2/B17")
 def test_a_file_goes_up_under_another_name_and_is_renamed(fresh_sandbox: Sandbox) -> None:
-    async def work(sftp: Any) -> bytes:
-        async with sftp.open("/d365_loads/imports/x.csv.gz.part", "wb") as file:
-            await file.write(b"\x1f\x8b rows")
-        await sftp.rename("/d365_loads/imports/x.csv.gz.part", "/d365_loads/imports/x.csv.gz")
-        async with sftp.open("/d365_loads/imports/x.csv.gz", "rb") as file:
-            return bytes(await file.read())
-
-    assert connected(fresh_sandbox, work) == b"\x1f\x8b rows"
+    assert connected(fresh_sandbox, hand_over) == b"\x1f\x8b rows"
     fresh_sandbox.control("POST", "/sandbox/reset")
     assert connected(fresh_sandbox, lambda sftp: sftp.listdir("/d365_loads/imports")) == [".", ".."]
 
@@ -86,3 +60,32 @@ def test_the_private_key_is_pem_and_for_its_owner_only(sandbox: Sandbox) -> None
     path = Path(sandbox.env["SFTP_KEY_FILE"])
     assert path.read_text().startswith("-----BEGIN RSA PRIVATE KEY-----")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.airflow
+def test_the_hook_of_airflow_checks_the_host_key_it_is_given(
+    fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`host_key` is base64 alone, which that hook takes for RSA; `no_host_key_check` must be off."""
+    from airflow.providers.sftp.hooks.sftp import SFTPHook
+
+    env = fresh_sandbox.env
+    extra = {"key_file": env["SFTP_KEY_FILE"], "host_key": env["SFTP_HOST_KEY"], "no_host_key_check": "false",
+             "look_for_keys": "false"}  # fmt: skip
+    known = {"conn_type": "sftp", "host": env["SFTP_HOST"], "port": int(env["SFTP_PORT"]),
+             "login": env["SFTP_USER"], "extra": extra}  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_CAMPAIGN_FILES", json.dumps(known))
+    local, back = tmp_path / "a.csv", tmp_path / "b.csv"
+    local.write_bytes(b"x" * 200_000)
+    hook = SFTPHook(ssh_conn_id="campaign_files")
+    with hook.get_managed_conn() as sftp:
+        hook.store_file("/d365_loads/imports/a.csv.part", str(local))
+        sftp.rename("/d365_loads/imports/a.csv.part", "/d365_loads/imports/a.csv")
+        hook.retrieve_file("/d365_loads/imports/a.csv", str(back))
+    assert back.read_bytes() == local.read_bytes()
+
+    other = asyncssh.generate_private_key("ssh-rsa", key_size=2048).public_data
+    known["extra"] = {**extra, "host_key": base64.b64encode(other).decode()}
+    monkeypatch.setenv("AIRFLOW_CONN_CAMPAIGN_FILES", json.dumps(known))
+    with pytest.raises(paramiko.BadHostKeyException):
+        SFTPHook(ssh_conn_id="campaign_files", conn_retry_attempts=1).list_directory("/")
