@@ -144,6 +144,7 @@ def test_change_tracking_is_required_and_can_be_switched_on(
     with pytest.raises(RefusedError, match="Track changes") as caught:
         hook.require_change_tracking(off)
     assert caught.value.code == "0x80072491"
+    assert "`python -m campaign_sync setup dynamics --apply`" in caught.value.remedy
     with pytest.raises(RefusedError, match="Track changes") as caught:
         list(hook.changes(off, ["fullname"]))
     assert caught.value.code == "0x80072491"
