@@ -54,7 +54,7 @@ dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it
 .venv/.made-requirements-dev.txt: requirements.txt
 
 .venv/.made-%: %
-	@$(PYTHON) local/venv.py $<
+	@$(PYTHON) local/install.py $<
 
 clean: down  ## remove everything that was made here
 	@rm -rf .venv .local .sandbox .mypy_cache .ruff_cache .hypothesis
