@@ -1,0 +1,159 @@
+"""A real Airflow for the flows' tests: SQLite in a folder of its own, both connections to the sandbox.
+
+Its environment is set here, when pytest comes to this folder and before anything imports Airflow.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from tests.flows.real_airflow import DAG_FILE, RealAirflow
+from tests.flows.systems import Systems
+from tests.sandbox_process import Sandbox, start_sandbox
+
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+PEOPLE = 60
+
+HOME = Path(tempfile.mkdtemp(prefix="campaign-sync-airflow-"))
+os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(HOME / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
+    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+    "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(96),
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+class FakeTime:
+    """A clock for the hooks' waiting."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.now += seconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here needs an Airflow; only parsing DAGs needs no sandbox."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.airflow)
+            if "systems" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.sandbox)
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Iterator[Path]:
+    """Airflow's home with a fresh metadata database."""
+    for module in [sys.modules.get("airflow.configuration")]:
+        if module is not None and str(HOME) != module.AIRFLOW_HOME:
+            pytest.fail(
+                f"Airflow was imported before its home was set (it is {module.AIRFLOW_HOME}): name tests/flows first"
+            )
+    for folder in ("dags", "plugins"):
+        (HOME / folder).mkdir(exist_ok=True)
+    (HOME / "dags" / "flows.py").write_text(DAG_FILE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Airflow's own modules are told while they are imported
+        import airflow.api_fastapi.execution_api.app  # noqa: F401  # `dag.test()` runs it in this process
+        from airflow.utils.db import initdb
+
+    initdb()
+    yield HOME
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def flows_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox of these tests alone: small, so that a run is quick."""
+    with start_sandbox(tmp_path_factory.mktemp("flows_sandbox"), people=PEOPLE) as running:
+        yield running
+
+
+@pytest.fixture
+def systems(flows_sandbox: Sandbox) -> Systems:
+    """Dynamics and Campaign as they were at their start."""
+    flows_sandbox.control("POST", "/sandbox/reset")
+    return Systems(flows_sandbox)
+
+
+@pytest.fixture
+def airflow(
+    airflow_home: Path,
+    systems: Systems,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[RealAirflow]:
+    """An Airflow with a mappings folder, a storage and a ledger of this test alone."""
+    real = RealAirflow(airflow_home, tmp_path, monkeypatch, systems.sandbox.env, capfd)
+    yield real
+    for run in real.runs:
+        print(run.log)  # shown if the test fails
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes by sleeping only: what the hooks would wait for costs nothing."""
+    from campaign_sync.hooks import pace
+
+    monkeypatch.setattr(pace, "time", FakeTime())
+
+
+@pytest.fixture
+def smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of 20 rows, and a batch for each."""
+    from campaign_sync.hooks import dataverse
+    from campaign_sync.run import extract
+
+    monkeypatch.setattr(extract.in_pieces, "__defaults__", (20,))
+    monkeypatch.setattr(dataverse, "_page_size", lambda rows: "odata.maxpagesize=20")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def airflow_on_each_ledger(request: pytest.FixtureRequest, airflow: RealAirflow) -> RealAirflow:
+    """The same, once with the ledger in SQLite and once in Postgres."""
+    if request.param == "postgres":
+        airflow.use_ledger(request.getfixturevalue("postgres"))
+    return airflow
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URL of a Postgres database of this test alone."""
+    server = make_url(POSTGRES).set(drivername="postgresql+psycopg2", database="postgres")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    name = f"campaign_sync_{secrets.token_hex(6)}"
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError as error:
+        reason = f"no Postgres: {' '.join(str(error.orig).split())}"
+        print(reason)
+        pytest.skip(reason)
+    yield server.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()

@@ -1,0 +1,247 @@
+"""`python -m campaign_sync`, as its users start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.environment import connections
+from tests.sandbox_process import Sandbox
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "include" / "mappings"
+MARKER = "Quillfeather"
+BROKEN = "description: Broken.\nextract:\n  tabel: account\n"
+
+
+class CommandLine:
+    """The commands, in a project folder of the test's own."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.folder = folder
+        self.home = folder / "airflow"
+        self.mappings = folder / "include" / "mappings"
+        self.mappings.mkdir(parents=True)
+        shutil.copy(SHIPPED / "contacts_to_profiles.yaml", self.mappings)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        paths = f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"
+        self.environment = kept | variables | {"PYTHONPATH": paths, "AIRFLOW_HOME": str(self.home)}
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command."""
+        return subprocess.run(
+            [sys.executable, "-m", "campaign_sync", *arguments],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the shipped mapping in one place."""
+        file = self.mappings / "contacts_to_profiles.yaml"
+        text = file.read_text()
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> CommandLine:
+    """Without any connection."""
+    return CommandLine(tmp_path, {})
+
+
+@pytest.fixture
+def online(tmp_path: Path, fresh_sandbox: Sandbox) -> CommandLine:
+    """With both connections to the sandbox."""
+    return CommandLine(tmp_path, connections(fresh_sandbox.env))
+
+
+@pytest.fixture
+def untracked(fresh_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """A sandbox whose contacts have no change tracking."""
+    fresh_sandbox.control("PUT", "/sandbox/dataverse/table", {"table": "contact", "change_tracking": False})
+    yield fresh_sandbox
+    fresh_sandbox.control("PUT", "/sandbox/dataverse/table", {"table": "contact", "change_tracking": True})
+
+
+def writes(sandbox: Sandbox) -> list[str]:
+    """Requests that may have changed something; asking for a token does not."""
+    return [
+        f"{each['method']} {each['path']}"
+        for each in sandbox.control("GET", "/sandbox/journal")
+        if each["method"] != "GET" and each["system"] not in ("entra", "ims")
+    ]
+
+
+def contacts(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """Contacts by id."""
+    rows = sandbox.control("GET", "/sandbox/dataverse/rows?table=contact&limit=5000")["rows"]
+    return {row["contactid"]: row for row in rows}
+
+
+def test_check_says_that_all_is_well(offline: CommandLine) -> None:
+    done = offline("check")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (
+        0,
+        "1 mapping file: 1 good, 0 with problems.",
+        "",
+    )
+
+
+def test_check_names_file_line_and_remedy_of_what_is_wrong(offline: CommandLine) -> None:
+    (offline.mappings / "accounts_to_things.yaml").write_text(BROKEN)
+    done = offline("check")
+    assert done.returncode == 1
+    assert "accounts_to_things.yaml:3: extract.tabel" in done.stderr
+    assert "table" in done.stderr
+    assert done.stdout.strip() == "2 mapping files: 1 good, 1 with problems."
+    one = offline("check", "include/mappings/contacts_to_profiles.yaml")
+    assert one.returncode == 0
+
+
+def test_check_outside_the_project_says_so(offline: CommandLine) -> None:
+    shutil.rmtree(offline.mappings)
+    done = offline("check")
+    assert done.returncode == 1
+    assert "include/mappings: there " in done.stderr
+    assert "run this in the project's folder" in done.stderr.lower()
+
+
+def test_schema_prints_what_is_shipped(offline: CommandLine) -> None:
+    done = offline("schema")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == json.loads((SHIPPED / "mapping.schema.json").read_text())
+
+
+def test_without_a_command_the_commands_are_told(offline: CommandLine) -> None:
+    done = offline()
+    assert done.returncode == 2
+    for command in ("check", "preview", "schema", "setup"):
+        assert command in done.stderr + offline("--help").stdout
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_runs_the_examples_against_both_systems(online: CommandLine) -> None:
+    done = online("check", "--live")
+    assert (done.returncode, done.stderr) == (0, "")
+    online.edit("      gender: female\n", "      gender: male\n")
+    wrong = online("check", "--live")
+    assert wrong.returncode == 1
+    assert "a contact becomes a profile" in wrong.stderr
+    assert "gender" in wrong.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_finds_what_the_systems_do_not_have(online: CommandLine, fresh_sandbox: Sandbox) -> None:
+    online.edit("salutation:   salutation", "salutation:   salutatoin")
+    done = online("check", "--live")
+    assert done.returncode == 1
+    assert "salutatoin" in done.stderr
+    assert writes(fresh_sandbox) == []
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_preview_shows_before_and_after_and_writes_nothing(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    people = contacts(fresh_sandbox)
+    blanks = next(key for key, row in people.items() if row["emailaddress1"] == " trim.me@example.org ")
+    long = next(key for key, row in people.items() if row["emailaddress1"] == "long@example.org")
+    nobody = next(key for key, row in people.items() if not row["emailaddress1"])
+    invalid = next(key for key, row in people.items() if row["emailaddress1"] == "not-an-address")
+    keys = [word for key in (blanks, long, nobody, invalid) for word in ("--key", key)]
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+
+    text = online("preview", "contacts_to_profiles", *keys)
+    assert text.returncode == 0, text.stderr
+    assert "Nothing was written." in text.stdout
+    assert all(words in text.stdout for words in ("4 rows:", "1 create", "2 rejected", "1 dropped"))
+    assert "' trim.me@example.org '" in text.stdout
+    assert "→ 'trim.me@example.org'" in text.stdout
+    assert "has an e-mail" in text.stdout
+    assert "a plausible address" in text.stdout
+
+    plain = online("preview", "contacts_to_profiles", "--json", *keys)
+    shown = {row["key"]: row for row in json.loads(plain.stdout)}
+    assert {key: (row["fate"], row["rule"]) for key, row in shown.items()} == {
+        blanks: ("create", ""),
+        long: ("rejected", "firstName"),
+        nobody: ("dropped", "has an e-mail"),
+        invalid: ("rejected", "a plausible address"),
+    }
+    assert shown[blanks]["before"]["firstname"] == "  Trim "
+    assert shown[blanks]["after"]["firstName"] == "Trim"
+
+    assert writes(fresh_sandbox) == []
+    assert fresh_sandbox.control("GET", "/sandbox/counters").get("campaign.engine_calls", 0) == 0
+    assert fresh_sandbox.control("GET", "/sandbox/campaign/rows?resource=profile")["rows"] == []
+    ledger = online.home / "campaign_sync" / "ledger.db"
+    if ledger.exists():
+        with sqlite3.connect(ledger) as database:
+            tables = [
+                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            ]
+            filled = {
+                name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables
+            }
+        assert sum(count for name, count in filled.items() if "version" not in name) == 0, filled
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_preview_takes_as_many_rows_as_are_asked_for(online: CommandLine) -> None:
+    done = online("preview", "contacts_to_profiles", "--limit", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 3
+
+
+@pytest.mark.airflow
+def test_preview_without_connections_or_flow_says_what_is_missing(offline: CommandLine) -> None:
+    unknown = offline("preview", "contacts_to_profile")
+    assert unknown.returncode == 1
+    assert "there is no flow called contacts_to_profile" in unknown.stderr
+    assert "contacts_to_profiles" in unknown.stderr
+    unconnected = offline("preview", "contacts_to_profiles")
+    assert unconnected.returncode == 1
+    assert "Traceback" not in unconnected.stderr
+    assert "the connection campaign_default does not exist" in unconnected.stderr
+    assert "Admin → Connections" in unconnected.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_setup_says_what_it_would_do_and_does_it_when_told(online: CommandLine, untracked: Sandbox) -> None:
+    untracked.control("POST", "/sandbox/counters/reset")
+    said = online("setup", "dynamics")
+    assert said.returncode == 1
+    assert "contact: change tracking is off; --apply switches it on" in said.stdout
+    assert writes(untracked) == []
+
+    done = online("setup", "dynamics", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert "contact: change tracking was switched on" in done.stdout
+    again = online("setup", "dynamics")
+    assert (again.returncode, again.stdout.strip()) == (0, "contact: change tracking is on")
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_a_wrong_secret_is_one_sentence_and_no_traceback(online: CommandLine, fresh_sandbox: Sandbox) -> None:
+    given = json.loads(online.environment["AIRFLOW_CONN_DATAVERSE_DEFAULT"])
+    given["password"] = "sWrongSecret~never.tell"
+    online.environment["AIRFLOW_CONN_DATAVERSE_DEFAULT"] = json.dumps(given)
+    done = online("setup", "dynamics")
+    assert done.returncode == 1
+    assert "the client secret is wrong" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sWrongSecret" not in done.stderr + done.stdout
