@@ -77,7 +77,9 @@ def _play(stack: Stack, port: int, seed: tuple[str, ...]) -> dict[str, Any]:
         # One call per record written; the first record of a flow's life is read back once, to prove its key.
         written = sum(run["tally"][fate] for fate in ("created", "updated", "deleted"))
         if run["engine_calls"] != written + proof:
-            problems.append(f"run “{run['what']}” wrote {written} records with {run['engine_calls']} engine calls")
+            problems.append(
+                f"run “{run['what']}” wrote {written} records with {run['engine_calls']} engine calls"
+            )
     return {
         "agree": not problems,
         "problems": problems,
