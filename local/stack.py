@@ -187,11 +187,14 @@ def health(port: int) -> dict[str, str]:
 
 def is_ours(pid: int, name: str) -> bool:
     """Whether the process id still belongs to what we started (ids are used again by the system)."""
-    words = {"sandbox": "sandbox"}.get(name, "airflow")
+    word = "sandbox" if name == "sandbox" else "airflow"
     try:
-        return words in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        title = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return _alive_without_proc(pid)
+    # For a moment after its start a process has no title yet; one that has ended has none any more.
+    return word in title if title else state not in "ZX"
 
 
 def _alive_without_proc(pid: int) -> bool:
