@@ -381,6 +381,16 @@ def test_an_expired_place_can_be_opened_again(ledger):
     assert ledger.place(FLOW)[:3] == ("placed", "link 3", "run 3")
 
 
+def test_an_expired_place_moves_only_with_a_run_that_healed_it(ledger):
+    ledger.open_place(FLOW, "run 1")
+    ledger.end_run(FLOW, "run 1", "success", {}, Move(None, "link 1"))
+    ledger.expire_place(FLOW)
+    with pytest.raises(ReconcileError):
+        ledger.end_run(FLOW, "run 2", "success", {}, Move("link 0", "link 2", heals=True))
+    ledger.end_run(FLOW, "run 2", "success", {}, Move("link 1", "link 2", heals=True))
+    assert ledger.place(FLOW)[:3] == ("placed", "link 2", "run 2")
+
+
 def test_a_run_ends_and_moves_the_place_together_or_not_at_all(ledger):
     ledger.start_run(FLOW, "run 1")
     ledger.open_place(FLOW, "run 1")

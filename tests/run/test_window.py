@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -32,7 +33,11 @@ def test_the_first_run_reads_the_feed_from_its_beginning_and_opens_a_place():
 
 
 def test_a_run_after_an_unfinished_first_read_starts_the_feed_again():
-    assert choose(place=READING) == Window("changes", moves_place=True, opens_place=True)
+    assert choose(place=READING, empty=True) == Window("changes", moves_place=True, opens_place=True)
+
+
+def test_a_run_after_an_unfinished_first_read_looks_for_what_was_deleted_since():
+    assert choose(place=READING) == Window("changes", moves_place=True, opens_place=True, compares="keys")
 
 
 def test_a_lost_place_beside_a_filled_ledger_asks_for_a_replay():
@@ -40,9 +45,22 @@ def test_a_lost_place_beside_a_filled_ledger_asks_for_a_replay():
         choose("scheduled", place=None)
 
 
-def test_an_expired_place_asks_for_a_replay():
-    with pytest.raises(RefusedError, match=r"has expired.* replay switched on"):
-        choose("scheduled", place=EXPIRED)
+HEALING = Window("changes", link=EXPIRED.delta_link, moves_place=True, compares="versions")
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "manual", "asset_triggered"])
+def test_an_expired_place_heals_and_stays_expired_until_it_has(run_type):
+    assert choose(run_type, place=EXPIRED) == HEALING
+    assert not HEALING.opens_place
+
+
+def test_an_expired_place_without_a_link_heals_too():
+    assert choose(place=EXPIRED._replace(delta_link=None)) == replace(HEALING, link=None)
+
+
+@pytest.mark.parametrize("wish", [{"limit": 5}, {"dry_run": True}])
+def test_a_limited_or_dry_run_compares_and_heals_nothing(wish):
+    assert choose(place=EXPIRED, **wish) == replace(HEALING, moves_place=False, **wish)
 
 
 def test_a_backfill_sends_its_interval_again_and_leaves_the_place_alone():
@@ -75,8 +93,12 @@ def test_a_replay_sends_everything_again_and_keeps_the_place():
 @pytest.mark.parametrize("place", [None, EXPIRED, READING])
 def test_a_replay_without_a_usable_place_takes_a_new_one(place):
     assert choose(replay=True, place=place) == Window(
-        "everything", force=True, moves_place=True, opens_place=True
+        "everything", force=True, moves_place=True, opens_place=True, compares="keys"
     )
+
+
+def test_a_replay_before_the_first_run_has_nothing_to_compare_with():
+    assert choose(replay=True, place=None, empty=True).compares == "nothing"
 
 
 @pytest.mark.parametrize("wish", [{"limit": 5}, {"dry_run": True}])
@@ -133,6 +155,10 @@ def test_a_backfill_refuses_other_wishes(params):
     [
         (choose(), "changes since the last run"),
         (choose(place=None, empty=True), "everything, as the start of the change feed"),
+        (
+            choose(place=EXPIRED),
+            "everything, compared with what is known, because the place in the change feed has expired",
+        ),
         (choose(replay=True, limit=2000), "everything, sent again, the first 2,000 rows only"),
         (
             choose(dry_run=True, **SPAN),
@@ -144,6 +170,8 @@ def test_a_window_says_in_words_what_it_reads(window, text):
     assert window.text == text
 
 
-@pytest.mark.parametrize("window", [choose(), choose(replay=True, limit=3), choose(dry_run=True, **SPAN)])
+@pytest.mark.parametrize(
+    "window", [choose(), choose(place=EXPIRED), choose(replay=True, limit=3), choose(dry_run=True, **SPAN)]
+)
 def test_a_window_survives_json(window):
     assert Window.from_dict(json.loads(json.dumps(window.as_dict()))) == window

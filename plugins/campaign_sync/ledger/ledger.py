@@ -6,13 +6,14 @@ Not for deciding what to write (``plan.py``). Order of a delivery: ``begin`` →
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, select, update
 
 from campaign_sync.errors import ReconcileError
+from campaign_sync.ledger.comparing import differing_query, expected_queries
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
     key_columns,
@@ -26,16 +27,21 @@ from campaign_sync.ledger.tables import places, records, rejections, runs
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
+from campaign_sync.ledger.tables import staged_versions as listed
 from campaign_sync.run.window import Place
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["Counts", "Ledger", "Move", "Place", "Run"]
 
 
 #: How often a row in doubt is looked at again while Campaign refuses it for reasons it does not tell.
 TRIES = 5
+
+#: Keys that are read at a time when all of them are looked through.
+KEYS_AT_ONCE = 5_000
 
 
 class Counts(NamedTuple):
@@ -52,6 +58,7 @@ class Move(NamedTuple):
 
     from_link: str | None
     to_link: str
+    heals: bool = False  # a place that has expired moves only if what it missed was found
 
 
 class Run(NamedTuple):
@@ -163,6 +170,24 @@ class Ledger:
             found = [connection.execute(query.limit(limit)).scalars() for query in (judged, doubted)]
             return {key for keys in found for key in keys}
 
+    def differing(self, flow: str, mapping_sha: str, keys: pa.Array, versions: pa.Array) -> list[str]:
+        """Those of these rows that the ledger does not know as settled in just this version (I15)."""
+        with self._database.read() as connection:
+            self._database.stage(connection, listed, {"source_key": keys, "version": versions})
+            return list(connection.execute(differing_query(flow, mapping_sha)).scalars())
+
+    def expected(self, flow: str) -> Iterator[list[str]]:
+        """All keys in Campaign, in doubt or rejected, some thousands at a time, each in a transaction of its own."""
+        for query in expected_queries(flow):
+            (key,) = query.selected_columns
+            part = [""]
+            while part:
+                with self._database.read() as connection:
+                    after = query.where(key > part[-1]).limit(KEYS_AT_ONCE)
+                    part = list(connection.execute(after).scalars())
+                if part:
+                    yield part
+
     def place(self, flow: str) -> Place | None:
         """Where a flow stands in the change feed."""
         with self._database.read() as connection:
@@ -254,10 +279,10 @@ def _place(connection: Connection, flow: str) -> Place | None:
 
 def _move(connection: Connection, flow: str, move: Move, run_id: str) -> None:
     moved = {"delta_link": move.to_link, "state": "placed", "run_id": run_id, "moved_at": _now()}
-    here = places.c.delta_link.is_not_distinct_from(move.from_link)
-    changed = connection.execute(
-        update(places).where(places.c.flow == flow, here, places.c.state != "expired").values(**moved)
-    )
+    here = [places.c.flow == flow, places.c.delta_link.is_not_distinct_from(move.from_link)]
+    if not move.heals:
+        here.append(places.c.state != "expired")
+    changed = connection.execute(update(places).where(*here).values(**moved))
     if changed.rowcount:
         return
     found = _place(connection, flow)

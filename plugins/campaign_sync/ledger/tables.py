@@ -1,6 +1,6 @@
 """The ledger's tables: keys, hashes, versions, outcomes, rule names and reasons, never a person's data.
 
-Not for deciding what goes in (``ledger.py``) and not for connections (``ledger_database.py``).
+Not for deciding what goes in (``ledger.py``) and not for connections (``database.py``).
 """
 
 from __future__ import annotations
@@ -113,6 +113,15 @@ staged_keys = Table(
     "staged_keys",
     staged,
     Column("source_key", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_versions = Table(  # without a key: a page that lists a row twice is no error
+    "staged_versions",
+    staged,
+    Column("source_key", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from campaign_sync.errors import RefusedError
+from campaign_sync.errors import RefusedError, TransientError
+from campaign_sync.hooks.pages import Page
+from campaign_sync.run.comparison import Comparison
 from campaign_sync.run.window import Window
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from campaign_sync.hooks.dataverse import DataverseHook
-    from campaign_sync.hooks.pages import Page
     from campaign_sync.ledger.ledger import Ledger
     from campaign_sync.mapping.file import Mapping
     from campaign_sync.schema import TableSchema
@@ -26,6 +27,12 @@ BATCH_ROWS = 15_000
 
 #: Rows of earlier runs that are looked at again in one run.
 UNSETTLED_AT_ONCE = 50_000
+
+NEW_COLUMNS = "the mapping reads columns that it did not read before: all rows were read again"
+
+#: An expired delta link is known by its code, whatever the status (dataverse.md §4.5); one that asks for a column which
+#: has been dropped since, by the status of a bad request.
+EXPIRED, BAD_REQUEST = "0x80044352", 400
 
 
 class Piece(NamedTuple):
@@ -50,7 +57,7 @@ class Piece(NamedTuple):
 
 
 class Source:
-    """The pages of one window, cut into pieces; afterwards `delta_link` and `notes` say how the read ended."""
+    """The pages of one window, cut into pieces; afterwards `ended` says how the read ended."""
 
     def __init__(
         self, mapping: Mapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger
@@ -62,11 +69,16 @@ class Source:
         self.columns = tuple(column.wire for name in mapping.columns() if (column := table.column(name)))
         self.delta_link: str | None = None
         self.notes: list[str] = []
+        self.healed = False  # what an expired place missed was found by a comparison
         self._no_rows: pa.RecordBatch  # of the shape of the pages, for what is known to be gone
 
     def pieces(self, window: Window) -> Iterator[Piece]:
         """Everything the window asks for, as pieces of at most `BATCH_ROWS` rows."""
         return in_pieces(self._limited(self._pages(window), window.limit))
+
+    def ended(self) -> dict[str, Any]:
+        """How the read ended, for the run's folder."""
+        return {"delta_link": self.delta_link, "notes": self.notes, "healed": self.healed}
 
     def _pages(self, window: Window) -> Iterator[Page]:
         if window.kind == "modified":
@@ -75,10 +87,14 @@ class Source:
             yield from self.dataverse.modified_between(self.table, self.columns, window.since, window.until)
         elif window.kind == "everything" and not window.moves_place:
             yield from self.dataverse.everything(self.table, self.columns, window.limit)
+        elif window.compares == "versions":
+            yield from self._healed(window, "it was given up in an earlier run")
+        elif window.compares == "keys":
+            yield from self._all_and_missing()
         elif window.link is None:
             yield from self._from_the_start()
         else:
-            yield from self._with_unsettled(self._since(window.link, window.dry_run))
+            yield from self._with_unsettled(self._since(window.link, window))
 
     def _from_the_start(self) -> Iterator[Page]:
         for page in self.dataverse.changes(self.table, self.columns):
@@ -86,38 +102,84 @@ class Source:
             self._no_rows = page.rows.slice(0, 0)
             yield page
 
-    def _since(self, link: str, dry_run: bool) -> Iterator[Page]:
+    def _since(self, link: str, window: Window) -> Iterator[Page]:
+        if not self.dataverse.covers(link, self.table, self.columns):
+            yield from self._with_new_columns(link)
+            return
+        begun = False
         try:
-            if self.dataverse.covers(link, self.table, self.columns):
-                for page in self.dataverse.changes(self.table, self.columns, link):
-                    self.delta_link = page.delta_link or self.delta_link
-                    yield page
-                return
-            # A delta link carries the columns it was made for, so everything is read with the columns of today. The old
-            # link is followed once more for deletions, which a read from the beginning never lists (dataverse.md §4.2);
-            # after that read, or a deletion between the two would be in neither.
-            self.notes.append(
-                "the mapping reads columns that it did not read before: all rows were read again"
-            )
-            yield from self._from_the_start()
-            for page in self.dataverse.changes(self.table, (), link):
-                yield page._replace(rows=self._no_rows)
+            for page in self.dataverse.changes(self.table, self.columns, link):
+                begun = True
+                self.delta_link = page.delta_link or self.delta_link
+                yield page
+            return
         except RefusedError as error:
-            # 400 is what an expired link gets, and one that asks for a column which has been dropped since.
-            if error.status != 400:
+            if not _gave_up(error):
                 raise
-            if not dry_run:
-                self.ledger.expire_place(self.mapping.name)
-            raise RefusedError(
-                error.system,
-                error.path,
-                error.status,
-                error.code,
-                f"Dataverse no longer follows this flow's place in the change feed: {error.problem}",
-                "Trigger the flow with replay switched on: it reads everything and takes a new place. Dataverse keeps "
-                "changes for some days only (7 unless changed): keep pauses shorter",
-                error.request_id,
-            ) from error
+            refusal = error
+        if not window.dry_run:
+            self.ledger.expire_place(self.mapping.name)
+        if begun:
+            # Its first rows are in batches already, and would be written a second time beside them.
+            raise TransientError(
+                refusal.system,
+                refusal.path,
+                refusal.status,
+                f"the place in the change feed was given up while it was followed: {refusal.problem}",
+                "The next try, or the next run, compares everything with what is known",
+                refusal.request_id,
+            ) from refusal
+        yield from self._healed(window, refusal.problem)
+
+    def _healed(self, window: Window, why: str) -> Iterator[Page]:
+        """What happened since a place that Dataverse no longer follows (I15, dataverse.md §4.5).
+
+        If the mapping reads other columns than when the place was taken, an equal version says nothing: all rows go on.
+        """
+        self.notes.append(f"Dataverse no longer follows this flow's place in the change feed: {why}")
+        if not window.moves_place:
+            what = "a dry run" if window.dry_run else "a run with a limit"
+            self.notes.append(f"{what} heals nothing: the place stays expired until a whole run")
+        self.healed = True
+        if window.link and not self.dataverse.covers(window.link, self.table, self.columns):
+            self.notes.append(NEW_COLUMNS)
+            yield from self._all_and_missing()
+            return
+        with Comparison(self.mapping, self.ledger) as comparison:
+            yield from comparison.differing(comparison.listing(self._from_the_start()))
+            yield from self._missing(comparison)
+            self.notes.append(
+                f"{comparison.compared:,} rows were compared with the ledger: {comparison.differed:,} differed and "
+                f"went on, {comparison.gone:,} were gone from Dynamics"
+            )
+
+    def _with_new_columns(self, link: str) -> Iterator[Page]:
+        # A delta link carries the columns it was made for, so everything is read with the columns of today. The old
+        # link is followed once more for deletions, which a read from the beginning never lists (dataverse.md §4.2);
+        # after that read, or a deletion between the two would be in neither.
+        self.notes.append(NEW_COLUMNS)
+        with Comparison(self.mapping, self.ledger) as comparison:
+            yield from comparison.listing(self._from_the_start())
+            try:
+                for page in self.dataverse.changes(self.table, (), link):
+                    yield page._replace(rows=self._no_rows)
+            except RefusedError as error:
+                if not _gave_up(error):
+                    raise
+                yield from self._missing(comparison)
+                self.notes.append(f"{error.problem}: {_gone(comparison)}")
+
+    def _all_and_missing(self) -> Iterator[Page]:
+        with Comparison(self.mapping, self.ledger) as comparison:
+            yield from comparison.listing(self._from_the_start())
+            yield from self._missing(comparison)
+            self.notes.append(_gone(comparison))
+
+    def _missing(self, comparison: Comparison) -> Iterator[Page]:
+        return comparison.missing(
+            lambda keys: self.dataverse.by_keys(self.table, self.columns, keys),
+            Page(self._no_rows, [], None, None),
+        )
 
     def _with_unsettled(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages, and rows of earlier runs to look at again: judged by an older mapping (C2), or in doubt.
@@ -174,3 +236,12 @@ def in_pieces(pages: Iterable[Page], size: int = BATCH_ROWS) -> Iterator[Piece]:
             count += coming
     if count:
         yield Piece(pa.Table.from_batches(rows), deleted)
+
+
+def _gave_up(error: RefusedError) -> bool:
+    return error.status == BAD_REQUEST or error.code.lower() == EXPIRED
+
+
+def _gone(comparison: Comparison) -> str:
+    rows, gone = comparison.compared, comparison.gone
+    return f"{rows:,} rows were compared with the ledger: {gone:,} were gone from Dynamics"

@@ -123,7 +123,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
         tally = Tally(extracted=len(frame) + len(removed))
         batches.append(replace(first, number=number).write("extract", frame, removed, tally.as_dict()))
         log.info("extract batch %d: %d rows, %d deletions", number, len(frame), len(removed))
-    write_document(first.folder, READ, {"delta_link": source.delta_link, "notes": source.notes})
+    write_document(first.folder, READ, source.ended())
     rows = sum(batch.tally["extracted"] for batch in batches)
     log.info("extract: %s: %d rows in %d batches", window.text, rows, len(batches))
     return batches
@@ -216,7 +216,7 @@ def reconcile_run(
     if not window.dry_run:
         move = None
         if problem is None and window.moves_place and read["delta_link"]:
-            move = Move(window.link, read["delta_link"])
+            move = Move(window.link, read["delta_link"], heals=read["healed"])
         state = "success" if problem is None else "failed"
         Ledger(ledger_url()).end_run(flow, run_id, state, report.tally.as_dict(), move)
     if problem is not None:

@@ -37,11 +37,16 @@ class Window:
     dry_run: bool = False
     moves_place: bool = False  # the read ends with a delta link that becomes the flow's place
     opens_place: bool = False  # remember, before anything is written, that a first full read is under way
+    # A read from the beginning lists no deletions (dataverse.md §4.2), so it is compared with the ledger. "keys": all
+    # rows go on, and deletions of those no longer there; "versions": of the rows, those that differ (I15).
+    compares: Literal["nothing", "keys", "versions"] = "nothing"
 
     @property
     def text(self) -> str:
         """The window in words, for logs and reports."""
         feed = "changes since the last run" if self.link else "everything, as the start of the change feed"
+        if self.compares == "versions":
+            feed = "everything, compared with what is known, because the place in the change feed has expired"
         said = {
             "changes": feed,
             "modified": f"modified between {_text(self.since)} and {_text(self.until)}, sent again",
@@ -89,26 +94,25 @@ def choose_window(
     elif since or until:
         window = _between(*_both(since, until))
     elif replay:
-        window = Window("everything", force=True, moves_place=place is None or place.state != "placed")
+        unplaced = place is None or place.state != "placed"
+        window = Window("everything", force=True, moves_place=unplaced)
     else:
         window = _changes(place, ledger_empty)
     return _with_place(replace(window, limit=limit, dry_run=dry_run), place, ledger_empty)
 
 
 def _changes(place: Place | None, ledger_empty: bool) -> Window:
-    # Never start from zero silently: a full read lists no deletions (dataverse.md §4.2), so whatever was
-    # deleted since the place was lost would stay in Campaign without anybody knowing.
+    # Never start from zero silently: nobody knows how long the place has been lost, nor why.
     if place is None and not ledger_empty:
         raise _refused(
             "this flow has written rows before but its place in the change feed is lost",
-            "Trigger the flow with replay switched on: it reads everything and takes a new place",
+            "Trigger the flow with replay switched on: it reads everything, finds what was deleted "
+            "meanwhile, and takes a new place",
         )
+    link = place.delta_link if place else None
     if place is not None and place.state == "expired":
-        raise _refused(
-            "this flow's place in the change feed has expired",
-            "Trigger the flow with replay switched on: it reads everything and takes a new place",
-        )
-    return Window("changes", link=place.delta_link if place else None, moves_place=True)
+        return Window("changes", link=link, moves_place=True, compares="versions")
+    return Window("changes", link=link, moves_place=True)
 
 
 def _between(since: datetime, until: datetime) -> Window:
@@ -124,8 +128,12 @@ def _with_place(window: Window, place: Place | None, ledger_empty: bool) -> Wind
     # On a flow that never ran, any run that writes makes the ledger non-empty: without an open place the next
     # scheduled run would take the place for lost.
     fresh = place is None and ledger_empty
-    unplaced = moves and (place is None or place.state != "placed")
-    return replace(window, moves_place=moves, opens_place=not window.dry_run and (fresh or unplaced))
+    # A place that heals stays expired until reconcile moves it: a run that is killed meanwhile is healed by the next.
+    unplaced = moves and (place is None or place.state != "placed") and window.compares == "nothing"
+    window = replace(window, moves_place=moves, opens_place=not window.dry_run and (fresh or unplaced))
+    # From the beginning once more, beside a filled ledger: after a first read that did not end, or a replay.
+    again = window.compares == "nothing" and window.link is None and moves and not ledger_empty
+    return replace(window, compares="keys") if again else window
 
 
 def _backfill_interval(interval: tuple[datetime, datetime] | None) -> tuple[datetime, datetime]:

@@ -1,0 +1,53 @@
+"""The queries of a comparison: which listed rows differ from what the ledger knows, and which keys it expects.
+
+Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows (``run/comparison.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, and_, exists, func, or_, select
+
+from campaign_sync.ledger.tables import records, rejections, runs
+from campaign_sync.ledger.tables import staged_versions as listed
+
+
+def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
+    """Keys of those of the staged rows of which the ledger does not know this very version, and that it is settled.
+
+    Settled is a row that is in Campaign as of this version, beyond doubt, or one that this mapping rejected in this
+    version. A row that is not in Campaign always differs: a deletion's version is made up (``settle.py``).
+    """
+    # A run that failed because of too many rejected rows must not succeed by being repeated: they count again (C3).
+    reported = exists().where(
+        runs.c.flow == flow, runs.c.run_id == rejections.c.run_id, runs.c.state == "success"
+    )
+    rejected = and_(
+        rejections.c.version == listed.c.version, rejections.c.mapping_sha == mapping_sha, reported
+    )
+    written = and_(func.coalesce(records.c.present, False), records.c.version == listed.c.version)
+    differs = or_(
+        func.coalesce(records.c.doubt, 0) > 0,
+        and_(rejections.c.source_key.is_(None), ~func.coalesce(written, False)),
+        and_(rejections.c.source_key.is_not(None), ~rejected),
+    )
+    known = and_(records.c.flow == flow, records.c.source_key == listed.c.source_key)
+    refused = and_(rejections.c.flow == flow, rejections.c.source_key == listed.c.source_key)
+    beside = listed.outerjoin(records, known).outerjoin(rejections, refused)
+    return select(listed.c.source_key).select_from(beside).where(differs)
+
+
+def expected_queries(flow: str) -> tuple[Select[Any], Select[Any]]:
+    """Keys whose rows must exist in Dynamics: in Campaign or in doubt; and others that were rejected.
+
+    Two queries, each in the order of a primary key, so that a part of each can be read at a time.
+    """
+    there = or_(records.c.present, records.c.doubt > 0)
+    also = exists().where(records.c.flow == flow, records.c.source_key == rejections.c.source_key, there)
+    return (
+        select(records.c.source_key).where(records.c.flow == flow, there).order_by(records.c.source_key),
+        select(rejections.c.source_key)
+        .where(rejections.c.flow == flow, ~also)
+        .order_by(rejections.c.source_key),
+    )
