@@ -89,21 +89,17 @@ def test_a_rejected_row_that_is_gone_is_asked_for_once(airflow: RealAirflow, sys
     assert airflow.run().tally == {}
 
 
-def test_new_columns_and_an_expired_place_are_healed_by_a_replay(
-    airflow: RealAirflow, systems: Systems
-) -> None:
+def test_new_columns_and_an_expired_place_heal_together(airflow: RealAirflow, systems: Systems) -> None:
     airflow.begin()
     airflow.edit("  salutation:   salutation\n", "  salutation:   salutation\n  cusNickName:  nickname\n")
     systems.control("POST", "/sandbox/dataverse/delta_tokens/expire", {})
     run = airflow.run()
-    assert not run.ok
-    assert "Trigger the flow with replay" in run.errors
-    assert airflow.run(replay=True).ok
-    assert airflow.run().ok
+    assert run.ok, run.errors
+    assert airflow.run().tally == {}
     assert not systems.differences()
 
 
-def test_a_column_dropped_in_dynamics_and_in_the_mapping_is_healed_by_a_replay(
+def test_a_column_dropped_in_dynamics_and_in_the_mapping_heals(
     airflow: RealAirflow, systems: Systems
 ) -> None:
     table = {"table": "contact", "add_column": {"name": "new_shoe", "type": "String"}}
@@ -114,10 +110,8 @@ def test_a_column_dropped_in_dynamics_and_in_the_mapping_is_healed_by_a_replay(
     systems.control("PUT", "/sandbox/dataverse/table", {"table": "contact", "drop_column": "new_shoe"})
     airflow.edit("  cusNote:  new_shoe\n", "")
     run = airflow.run()
-    assert not run.ok
-    assert "Trigger the flow with replay" in run.errors
-    assert airflow.run(replay=True).ok
-    assert airflow.run().ok
+    assert run.ok, run.errors
+    assert airflow.run().tally == {}
 
 
 def test_a_deletion_before_a_read_with_new_columns_arrives(airflow: RealAirflow, systems: Systems) -> None:

@@ -236,27 +236,6 @@ def test_a_broken_mapping_harms_no_other_flow(airflow: RealAirflow, systems: Sys
     assert not systems.differences()
 
 
-def test_an_expired_place_is_told_and_a_replay_takes_a_new_one(
-    airflow: RealAirflow, systems: Systems
-) -> None:
-    airflow.begin()
-    key = sorted(systems.profiles())[0]
-    systems.change({"id": key, "address1_city": "Møllehavn"})
-    systems.control("POST", "/sandbox/dataverse/delta_tokens/expire", {})
-    run = airflow.run()
-    assert not run.ok
-    assert "the place in the change feed has expired" in run.errors
-    assert "Trigger the flow with replay switched on" in run.errors
-    again = airflow.run()
-    assert not again.ok, "a run without replay must not start from zero silently"
-    assert "replay" in again.errors
-    replayed = airflow.run(replay=True)
-    assert replayed.ok, replayed.errors
-    assert airflow.place()[0] == "placed"
-    assert not systems.differences()
-    assert airflow.run().tally == {}
-
-
 def test_a_lost_place_is_told_and_never_means_starting_from_zero(
     airflow: RealAirflow, systems: Systems
 ) -> None:
