@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def sync_dag(mapping: Mapping) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        params=PARAMS,
+        params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "ingress"],
         default_args={
             "owner": mapping.owner,
