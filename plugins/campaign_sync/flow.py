@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from campaign_sync.operators import (
     CheckOperator,
     ExtractOperator,
     FilterOperator,
+    GuardOperator,
     LoadOperator,
     MapOperator,
     MappingErrorOperator,
@@ -79,7 +81,7 @@ PARAMS: dict[str, Any] = {
 
 
 def sync_dag(mapping: Mapping) -> DAG:
-    """The DAG of one mapping: extract, then filter, map, replace, check and load per batch, then reconcile."""
+    """The DAG of one mapping: extract; filter, map, replace and check per batch; guard; load per batch; reconcile."""
     with DAG(
         mapping.name,
         description=mapping.description,
@@ -89,7 +91,7 @@ def sync_dag(mapping: Mapping) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        params=PARAMS,
+        params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "ingress"],
         default_args={
             "owner": mapping.owner,
@@ -106,20 +108,30 @@ def sync_dag(mapping: Mapping) -> DAG:
             filtered = FilterOperator(task_id="filter", batch=batch, **label)
             mapped = MapOperator(task_id="map", batch=filtered.output, **label)
             replaced = ReplaceOperator(task_id="replace", batch=mapped.output, **label)
-            checked = CheckOperator(task_id="check", batch=replaced.output, **label)
-            # One batch at a time: the load itself makes its calls side by side, and Campaign is to be spared.
-            LoadOperator(task_id="load", batch=checked.output, max_active_tis_per_dagrun=1, **label)
+            CheckOperator(task_id="check", batch=replaced.output, **label)
 
+        guard = GuardOperator(
+            task_id="guard",
+            checked_by="batch.check",
+            # A failed batch must not hold up the others; without any batch there is nothing to guard and no task.
+            trigger_rule="all_done_min_one_success",
+        )
+        load = LoadOperator.partial(
+            task_id="load",
+            map_index_template="{{ batch_label }}",
+            # One batch at a time: the load itself makes its calls side by side, and Campaign is to be spared.
+            max_active_tis_per_dagrun=1,
+        ).expand(batch=guard.output)
         reconcile = ReconcileOperator(
             task_id="reconcile",
             batches=extract.output,
-            loaded_by="batch.load",
+            loaded_by="load",
             asset=Asset(mapping.name, uri=f"campaign-sync://{mapping.name}", group="campaign_sync"),
             # A failed batch must not hide the others' results: reconcile counts what is missing and fails
             # itself.
             trigger_rule="all_done",
         )
-        one_batch.expand(batch=extract.output) >> reconcile
+        one_batch.expand(batch=extract.output) >> guard >> load >> reconcile
     return dag
 
 

@@ -1,4 +1,4 @@
-"""The seven operators: extract, filter, map, replace, check, load, reconcile. Parameters, one call, one log
+"""The eight operators: extract, filter, map, replace, check, guard, load, reconcile. Parameters, one call, one log
 line, one XCom value.
 
 Not for the work itself: that is in the module of the same word.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 
 from campaign_sync.mapping.file import Mapping
@@ -99,6 +100,46 @@ class CheckOperator(BaseOperator):
         return step(self, context)
 
 
+class GuardOperator(HITLOperator):
+    """Plans all batches without writing; if they would delete or empty too much, waits until a person has decided.
+
+    Waiting costs nothing: the task stands in `awaiting_input`, without a worker's slot and without the triggerer.
+
+    :param checked_by: id of the check task, whose batches are let through.
+    """
+
+    ui_color = "#f6d5d5"
+
+    APPROVE, REJECT = "Approve", "Reject"
+
+    def __init__(self, *, checked_by: str, **kwargs: Any) -> None:
+        # No default answer: nobody's answer is an answer of its own, told apart from a refusal.
+        subject = "More would be deleted or emptied than the mapping allows"
+        super().__init__(subject=subject, options=[self.APPROVE, self.REJECT], **kwargs)
+        self.checked_by = checked_by
+
+    def execute(self, context: Context) -> list[XComBatch]:
+        """Raises QualityError if a check stopped the run."""
+        from campaign_sync.run.guard import guard_run
+
+        # A list of task ids, or one batch alone would come without its list.
+        checked = context["ti"].xcom_pull(task_ids=[self.checked_by])
+        batches, question = guard_run(checked, context, self.log)
+        if question is not None:
+            self.subject, self.body, self.response_timeout = question
+            super().execute(context)  # does not return: this task goes on in execute_complete
+        return batches
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> list[XComBatch]:
+        """Raises QualityError if the person said no, or nobody said anything in time."""
+        from campaign_sync.run.guard import guard_answered
+
+        answer = (
+            None if event.get("error_type") == "timeout" else event.get("chosen_options") == [self.APPROVE]
+        )
+        return guard_answered(answer, context, self.log)
+
+
 class LoadOperator(BaseOperator):
     """Plans what to write, writes it to Campaign, and remembers each row's outcome in the ledger."""
 
@@ -110,7 +151,9 @@ class LoadOperator(BaseOperator):
         self.batch = batch
 
     def execute(self, context: Context) -> XComBatch:
-        """Raises TransientError or RefusedError when Campaign cannot or will not go on."""
+        """Raises TransientError or RefusedError when Campaign cannot or will not go on, QualityError if the guard did
+        not let a deletion through.
+        """
         from campaign_sync.run.run import load_batch
 
         batch = load_batch(self.batch, self.log)
@@ -137,15 +180,12 @@ class ReconcileOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Raises ReconcileError if a batch is missing or the counts do not add up, QualityError if too many were
-        rejected.
+        rejected or the guard's question was not approved.
         """
         from campaign_sync.run.run import reconcile_run
 
-        count = len(self.batches or [])
-        loaded = (
-            context["ti"].xcom_pull(task_ids=self.loaded_by, map_indexes=list(range(count))) if count else []
-        )
-        result = reconcile_run(self.batches, list(loaded), context, self.log)
+        loaded = context["ti"].xcom_pull(task_ids=[self.loaded_by]) if self.batches else []
+        result = reconcile_run(self.batches, loaded, context, self.log)
         written = sum(result["tally"][fate] for fate in ("created", "updated", "deleted"))
         if written and not result["dry_run"]:
             # A copy for people and for what is scheduled on the asset; the ledger is what counts.

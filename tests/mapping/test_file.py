@@ -113,6 +113,31 @@ def test_a_limit_of_rejected_rows_is_a_number_a_share_or_the_larger_of_both(
 
 
 @pytest.mark.parametrize(
+    ("words", "harm", "count", "present", "good"),
+    [
+        ("", "deletes", 500, 600, True),
+        ("", "deletes", 501, 600, False),
+        ("", "deletes", 5_000, 100_000, True),
+        ("", "deletes", 5_001, 100_000, False),
+        ("", "blanks", 20_000, 100_000, True),
+        ("", "blanks", 20_001, 100_000, False),
+        ("guard: {deletes: 5%}", "deletes", 6, 100, False),
+        ("guard: {deletes: 5%}", "blanks", 500, 600, True),
+        ("guard: {blanks: 0}", "blanks", 1, 1_000_000, False),
+    ],
+)
+def test_the_guard_allows_so_many_of_the_records_in_campaign(tmp_path, words, harm, count, present, good):
+    assert load(tmp_path, PLAIN + words).guard.allows(harm, count, present) is good
+
+
+@pytest.mark.parametrize(
+    ("words", "hours"), [("", 24), ("guard: {waits: 90m}", 1.5), ("guard: {waits: 7 d}", 168)]
+)
+def test_a_person_may_take_so_long(tmp_path, words, hours):
+    assert load(tmp_path, PLAIN + words).guard.patience.total_seconds() == hours * 3600
+
+
+@pytest.mark.parametrize(
     ("change", "line", "key", "problem", "remedy"), [row[1:] for row in WRONG], ids=[r[0] for r in WRONG]
 )
 def test_a_wrong_mapping_is_an_error_with_line_key_and_remedy(tmp_path, change, line, key, problem, remedy):

@@ -62,7 +62,8 @@ records = Table(
     Column(
         "version", BigInteger, nullable=False
     ),  # of the source row; 0 while nothing of it has been settled
-    Column("sent_hash", LargeBinary(16)),  # of what Campaign was last certainly sent
+    # Of what Campaign was last certainly sent: 16 bytes, and after them two for each field that was not empty.
+    Column("sent_hash", LargeBinary),
     Column("present", Boolean, nullable=False),  # is it in Campaign
     # A write was begun and its outcome is unknown: 0 no, 1 yes, 2 yes and of an earlier one too. A refusal of
     # the second write says nothing about the first, so it clears only a 1.
@@ -131,7 +132,7 @@ staged_outcomes = Table(
     staged,
     Column("source_key", Text, primary_key=True),
     Column("version", BigInteger),
-    Column("sent_hash", LargeBinary(16)),
+    Column("sent_hash", LargeBinary),
     Column("result", Text, nullable=False),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",

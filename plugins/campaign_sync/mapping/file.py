@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from campaign_sync.errors import MappingError
 from campaign_sync.mapping.conditions import Condition, Filter, Group, conditions
+from campaign_sync.mapping.limits import Guard, Reconcile
 from campaign_sync.mapping.vocabulary import (
     Example,
     Extract,
     FieldMapping,
     Load,
-    Reconcile,
     Replacement,
     Vocabulary,
 )
@@ -237,6 +237,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "filter": Filter,
     "map": FieldMapping,
     "load": Load,
+    "guard": Guard,
     "reconcile": Reconcile,
     "examples": Example,
 }

@@ -23,6 +23,7 @@ from pydantic import (
 
 from campaign_sync.mapping.conditions import Filter, conditions, rules
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
+from campaign_sync.mapping.limits import Guard, Reconcile
 from campaign_sync.mapping.recipes import RECIPES
 from campaign_sync.mapping.wording import (
     CLOSED,
@@ -31,9 +32,7 @@ from campaign_sync.mapping.wording import (
     PlainOrEmpty,
     Wrong,
     meant,
-    read_limit,
 )
-from campaign_sync.mapping.yaml_lines import canonical
 
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|quarterly|yearly)|(\S+ ){4}\S+")
 _CRON_PART = re.compile(
@@ -122,34 +121,6 @@ class Load(BaseModel):
     )
 
 
-class Reconcile(BaseModel):
-    """When a run that rejected rows is no longer a good run."""
-
-    model_config = CLOSED
-
-    rejected_at_most: Annotated[str, BeforeValidator(canonical, json_schema_input_type=str | int)] | None = (
-        Field(
-            default=None,
-            description='Rejected rows a run may have: "100", "5%", or "100 or 5%" (whichever is more).',
-        )
-    )
-
-    @field_validator("rejected_at_most")
-    @classmethod
-    def _a_limit(cls, text: str | None) -> str | None:
-        if text is not None and read_limit(text) is None:
-            raise Wrong(
-                f"{text!r} is not a limit",
-                'Write a number of rows ("100"), a share ("5%"), or both ("100 or 5%")',
-            )
-        return text
-
-    def allows(self, rejected: int, extracted: int) -> bool:
-        """Whether that many rejected rows are within the limit."""
-        limit = read_limit(self.rejected_at_most) if self.rejected_at_most is not None else None
-        return limit is None or limit.allows(rejected, extracted)
-
-
 class Example(BaseModel):
     """A source row and what becomes of it; examples are run as tests."""
 
@@ -199,6 +170,10 @@ class Vocabulary(BaseModel):
         default=(), description="Great Expectations on the mapped rows, before anything is loaded."
     )
     load: Load = Field(description="Where the rows go.")
+    guard: Guard = Field(
+        default=Guard(deletes="500 or 5%", blanks="500 or 20%", waits="24h"),
+        description="How much a run may delete or empty before a person is asked.",
+    )
     reconcile: Reconcile = Field(
         default=Reconcile(rejected_at_most=None), description="When a run is good enough."
     )

@@ -5,10 +5,10 @@ Not for carrying anything out (``hooks/campaign.py``): a dry run ends here. Ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.run.planned import HASH, VERSION, Plan
-from campaign_sync.run.row_hashes import row_hashes
+from campaign_sync.run.row_hashes import DIGEST, emptied_fields, filled_fields, row_hashes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,7 @@ def plan_writes(
     known = _arrow_keys(known)
     kept = _judge_rows(rows, known, mapping, force)
     gone = _judge_removed(removed, known, mapping)
+    updates = tuple(name for name, field in mapping.map.items() if (field.updates or force) and not field.key)
     return Plan(
         create=kept["create"],
         update=kept["update"],
@@ -51,9 +52,8 @@ def plan_writes(
         dropped=gone["dropped"],
         rejected=_stack(gone["rejected"], keyless),
         key_field=mapping.key_field,
-        updates=tuple(
-            name for name, field in mapping.map.items() if (field.updates or force) and not field.key
-        ),
+        updates=updates,
+        emptied=_emptied(kept["update"], known, updates),
     )
 
 
@@ -61,7 +61,7 @@ def _judge_rows(
     rows: pd.DataFrame, known: pd.DataFrame, mapping: Mapping, force: bool
 ) -> dict[str, pd.DataFrame]:
     fields = [name for name, field in mapping.map.items() if field.updates or field.key]
-    rows = rows.assign(**{HASH: row_hashes(rows, fields)})
+    rows = rows.assign(**{HASH: _fingerprints(rows, fields)})
     memory = _recall(known, rows)
     # Older than what we know even if that is in doubt or deleted: writing it would bring back the past (I13).
     stale = memory.version > _versions(rows)
@@ -74,6 +74,35 @@ def _judge_rows(
         "unchanged": rows[unchanged],
         "stale": rows[stale],
     }
+
+
+def _fingerprints(rows: pd.DataFrame, fields: list[str]) -> pd.Series[bytes]:
+    """What was sent, as a hash, and which fields were filled; only the first part tells same from changed."""
+    import pandas as pd
+
+    both = zip(row_hashes(rows, fields), filled_fields(rows, fields), strict=True)
+    values = pd.array([digest + filled for digest, filled in both], dtype="binary[pyarrow]")
+    return pd.Series(values, index=rows.index)
+
+
+def _emptied(update: pd.DataFrame, known: pd.DataFrame, fields: tuple[str, ...]) -> pd.Series[str]:
+    """The updates that would empty a field which we had filled, and the names of such fields."""
+    import pandas as pd
+    import pyarrow as pa
+
+    before = known["sent_hash"].astype(object).reindex(update.index) if len(known) else update[HASH]
+    seen: dict[tuple[bytes, bytes], str] = {}
+    found: dict[str, str] = {}
+    for key, sent, now in zip(update.index, before, update[HASH], strict=True):
+        if not isinstance(sent, bytes):
+            continue  # a row in doubt, of which nothing is known
+        pair = (sent[DIGEST:], now[DIGEST:])
+        if pair not in seen:
+            seen[pair] = ", ".join(emptied_fields(*pair, fields))
+        if seen[pair]:
+            found[key] = seen[pair]
+    text = pd.ArrowDtype(pa.string())
+    return pd.Series(list(found.values()), index=pd.Index(list(found), dtype=text), dtype=text)
 
 
 def _judge_removed(removed: pd.DataFrame, known: pd.DataFrame, mapping: Mapping) -> dict[str, pd.DataFrame]:
@@ -121,9 +150,20 @@ def _recall(known: pd.DataFrame, frame: pd.DataFrame) -> _Memory:
     same = np.zeros(len(frame), dtype=bool)
     if HASH in frame and len(known):
         sent = known["sent_hash"].astype(pd.ArrowDtype(pa.binary())).array.take(at, allow_fill=True)
-        same = (pd.Series(sent) == frame[HASH].array).fillna(False).to_numpy(dtype=bool)
+        same = (
+            pd.Series(_digests(pd.Series(sent)) == _digests(frame[HASH])).fillna(False).to_numpy(dtype=bool)
+        )
     present, in_doubt = (beside(name, 0).astype(bool) for name in ("present", "in_doubt"))
     return _Memory(beside("version", -1), present, in_doubt, same)
+
+
+def _digests(fingerprints: pd.Series[bytes]) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import compute
+
+    cut = compute.binary_slice(pa.array(fingerprints, pa.binary(), from_pandas=True), 0, DIGEST)
+    return pd.array(cut, dtype=pd.ArrowDtype(pa.binary()))
 
 
 def _newest(

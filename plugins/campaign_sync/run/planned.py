@@ -33,6 +33,7 @@ class Plan:
     rejected: pd.DataFrame  # and step, rule, reason
     key_field: str
     updates: tuple[str, ...]  # the fields that an update sends
+    emptied: pd.Series[str]  # of the updates: those that empty a field which we had filled, and which fields
 
     def tally(self) -> Tally:
         """The counts, as if every call succeeded: what a dry run reports."""

@@ -1,4 +1,5 @@
-"""A fingerprint per row of what would be sent, so that a row whose fingerprint is known costs nothing.
+"""A fingerprint per row of what would be sent, so that a row whose fingerprint is known costs nothing; and which of its
+fields hold something, so that one that would be emptied is noticed.
 
 Not for security and not for comparing sent with read: Campaign rewrites values (campaign.md §4.3).
 """
@@ -15,23 +16,63 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 65_536  # keeps the joined texts of one go far below Arrow's 2 GB
 
+DIGEST, TAG = 16, 2  # bytes: of a row, of the name of a field
+
 ESCAPE, MISSING, SEPARATOR = "\x1d", "\x1e", "\x1f"
 
 
 def row_hashes(frame: pd.DataFrame, fields: Iterable[str]) -> pd.Series[bytes]:
-    """16 bytes per row over names and values of the fields, in any order; missing is not empty."""
+    """`DIGEST` bytes per row over names and values of the fields, in any order; missing is not empty."""
     import pandas as pd
 
     names = sorted(fields)
-    person = hashlib.blake2b(SEPARATOR.join(map(_escaped, names)).encode(), digest_size=16).digest()
+    person = hashlib.blake2b(SEPARATOR.join(map(_escaped, names)).encode(), digest_size=DIGEST).digest()
     columns = [_texts(frame[name]) for name in names]
     hashes: list[bytes] = []
     for start in range(0, len(frame), ROWS_AT_ONCE):
         length = min(ROWS_AT_ONCE, len(frame) - start)
         rows = _joined([column.slice(start, length) for column in columns], length)
-        hashes += [hashlib.blake2b(row, digest_size=16, person=person).digest() for row in rows]
+        hashes += [hashlib.blake2b(row, digest_size=DIGEST, person=person).digest() for row in rows]
     values = pd.array(hashes, dtype="binary[pyarrow]")
     return pd.Series(values, index=frame.index, name="@hash")
+
+
+def filled_fields(frame: pd.DataFrame, fields: Iterable[str]) -> pd.Series[bytes]:
+    """Per row the tags, of `TAG` bytes each, of the fields that are neither missing nor empty."""
+    import numpy as np
+    import pandas as pd
+    from pyarrow import compute
+
+    names = sorted(fields)
+    filled = np.zeros((len(frame), len(names)), dtype=bool)
+    for at, name in enumerate(names):
+        filled[:, at] = compute.fill_null(compute.not_equal(_texts(frame[name]), ""), False).to_numpy(
+            zero_copy_only=False
+        )
+    # Rows of one flow have few patterns of empty and filled.
+    patterns, which = np.unique(np.packbits(filled, axis=1), axis=0, return_inverse=True)
+    tags = [field_tag(name) for name in names]
+    joined = [
+        b"".join(tag for tag, there in zip(tags, np.unpackbits(pattern), strict=False) if there)
+        for pattern in patterns
+    ]
+    values = pd.array([joined[at] for at in which.reshape(-1)], dtype="binary[pyarrow]")
+    return pd.Series(values, index=frame.index, name="@filled")
+
+
+def emptied_fields(before: bytes, after: bytes, fields: Iterable[str]) -> list[str]:
+    """The fields that were filled before and are no longer, by their tags."""
+    lost = _tags(before) - _tags(after)
+    return [name for name in fields if field_tag(name) in lost] if lost else []
+
+
+def field_tag(name: str) -> bytes:
+    """What stands for a field's name."""
+    return hashlib.blake2b(name.encode(), digest_size=TAG).digest()
+
+
+def _tags(joined: bytes) -> set[bytes]:
+    return {joined[at : at + TAG] for at in range(0, len(joined), TAG)}
 
 
 def _texts(column: pd.Series[Any]) -> pa.Array:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import QualityError, ReconcileError, RefusedError
 from campaign_sync.ledger.ledger import Ledger, Move
@@ -28,55 +29,19 @@ from campaign_sync.rows.storage import (
     write_text,
 )
 from campaign_sync.run.report import SAMPLE, Report, Tally
+from campaign_sync.run.setting import CHECKED, LOADED, READ, REPORT, SETTING, STOPPED, Setting, document
 from campaign_sync.run.systems import read_schemas
 from campaign_sync.run.window import Window, choose_window
-from campaign_sync.schema import ResourceSchema, TableSchema
 from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
 
 if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Context
 
-#: Documents of a run's folder.
-SETTING, READ, REPORT, STOPPED = "setting.json", "read.json", "report.json", ".stopped.json"
-
 STALE = (
     "{count:,} rows are older than what was written before and were left alone. If the Dynamics environment was "
     "restored from a backup, `python -m campaign_sync forget {flow}` lets the next run begin anew"
 )
-
-
-class Setting(NamedTuple):
-    """What a run works with from beginning to end."""
-
-    mapping: Mapping
-    table: TableSchema
-    resource: ResourceSchema
-    window: Window
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for the run's folder."""
-        return {
-            "mapping": self.mapping.model_dump(mode="json", by_alias=True),
-            "table": self.table.to_json(),
-            "resource": self.resource.to_json(),
-            "window": self.window.as_dict(),
-        }
-
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Setting:
-        """The setting that :meth:`to_json` wrote."""
-        return cls(
-            Mapping.model_validate(stored["mapping"]),
-            TableSchema.from_json(stored["table"]),
-            ResourceSchema.from_json(stored["resource"]),
-            Window.from_dict(stored["window"]),
-        )
-
-    @classmethod
-    def of(cls, folder: str) -> Setting:
-        """The setting of the run that has this folder."""
-        return cls.from_json(read_document(folder, SETTING))
 
 
 def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list[Batch]:
@@ -134,8 +99,9 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
     batch = Batch.from_dict(stored)
     setting = Setting.of(batch.folder)
     frame = batch.read()
-    # A check that stops the run stops the batches beside it as well: their load looks for this before it writes.
-    stopped = f"{batch.number:05d}{STOPPED}"
+    # A check that stops the run stops the batches beside it as well: guard and load look for this.
+    stopped = document(batch.number, STOPPED)
+    remove(batch.folder, document(batch.number, CHECKED))
     try:
         stepped = take_step(step, frame, setting.mapping, setting.table, setting.resource)
     except QualityError as problem:
@@ -144,7 +110,7 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
     remove(batch.folder, stopped)
     kept, removed = stepped.sifted
     if step == "check":
-        write_document(batch.folder, f"{batch.number:05d}.checks.json", {"checks": stepped.checks})
+        write_document(batch.folder, document(batch.number, CHECKED), {"checks": stepped.checks})
         write_text(batch.folder, f"{batch.number:05d}.checks.html", stepped.page)
     log.info("%s batch %d: %d rows in, %d kept%s", step, batch.number, len(frame), len(kept), _fates(removed))
     return batch.write(step, kept, removed, batch.tally)
@@ -153,21 +119,18 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
 def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Plan and write one batch, and count what became of its rows."""
     from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.run.guard import require_guarded, require_not_stopped
     from campaign_sync.run.load import load_plan, plan_batch, planned
 
     batch = Batch.from_dict(stored)
-    if stops := documents(batch.folder, STOPPED):
-        raise QualityError(
-            f"a check stopped this run at batch {int(stops[0].removesuffix(STOPPED))}, so this batch was not written",
-            f"{batch.flow}, batch {batch.number}",
-            "See the log of that batch's check",
-        )
+    require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
     mapping, _, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
     plan = plan_batch(batch.read(), batch.removed(), mapping, ledger, force=window.force)
     if window.dry_run:
         loaded = planned(plan)
     else:
+        require_guarded(batch, plan)
         loaded = load_plan(
             plan,
             mapping,
@@ -178,7 +141,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             force=window.force,
         )
     tally = replace(loaded.tally, extracted=batch.tally["extracted"])
-    write_document(batch.folder, f"{batch.number:05d}.load.json", loaded.to_json())
+    write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
     log.info("load batch %d%s: %s", batch.number, " (dry run)" if window.dry_run else "", tally)
     return replace(batch, tally=tally.as_dict())
 
@@ -191,9 +154,12 @@ def reconcile_run(
 ) -> dict[str, Any]:
     """Add up what became of every row, report it, and move the place in the change feed if all is well.
 
-    Raises ReconcileError if a batch did not finish or the counts do not add up, QualityError if more rows were rejected
-    than the mapping allows. The place stays where it was then, so that the next run reads the same changes again.
+    Raises ReconcileError if a batch did not finish or the counts do not add up, QualityError if the guard held the run
+    up or more rows were rejected than the mapping allows. The place stays where it was then, so that the next run
+    reads the same changes again.
     """
+    from campaign_sync.run.guard import guard_notes, guard_problem
+
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     if batches is None:
         Ledger(ledger_url()).end_run(flow, run_id, "failed", {})
@@ -204,14 +170,16 @@ def reconcile_run(
         )
     folder = folder_of(storage_root(), flow, run_id)
     setting, read = Setting.of(folder), read_document(folder, READ)
-    numbers = [number for number, each in enumerate(loaded, start=1) if each is not None]
-    report = _report(
-        setting, folder, run_id, batches, [each for each in loaded if each], numbers, read["notes"]
-    )
+    # A task that is cleared and then fails before its turn leaves what it returned the first time.
+    whole = {int(name.removesuffix(LOADED)) for name in documents(folder, LOADED)}
+    done = {each["number"]: each for each in loaded if each and each["number"] in whole}
+    notes = [*read["notes"], *guard_notes(folder)]
+    report = _report(setting, folder, run_id, batches, done, notes)
     write_document(folder, REPORT, report.to_json())
     log.info("reconcile: %s", report.to_text())
 
-    problem = _problem(report, len(batches), numbers, setting.mapping)
+    held_up = guard_problem(folder, f"{flow}, {run_id}") if batches else None
+    problem = held_up or _problem(report, len(batches), done, setting.mapping)
     window = setting.window
     if not window.dry_run:
         move = None
@@ -243,8 +211,7 @@ def _report(
     folder: str,
     run_id: str,
     batches: list[dict[str, Any]],
-    loaded: list[dict[str, Any]],
-    numbers: list[int],
+    done: dict[int, dict[str, Any]],
     notes: list[str],
 ) -> Report:
     tally = Tally(extracted=sum(batch["tally"]["extracted"] for batch in batches))
@@ -253,15 +220,14 @@ def _report(
     samples: dict[str, tuple[str, ...]] = {}
     checks: dict[str, dict[str, Any]] = {}
     stale = 0
-    for batch in loaded:
+    for number, batch in sorted(done.items()):
         tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
-    for number in numbers:
-        details = read_document(folder, f"{number:05d}.load.json")
+        details = read_document(folder, document(number, LOADED))
         dropped.update(details["dropped"])
         rejected.update(details["rejected"])
         for rule, keys in details["samples"].items():
             samples[rule] = (*samples.get(rule, ()), *keys)[:SAMPLE]
-        for check in read_document(folder, f"{number:05d}.checks.json")["checks"]:
+        for check in read_document(folder, document(number, CHECKED))["checks"]:
             so_far = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
             so_far["rows"] += check["rows"]
             so_far["unexpected"] += check["unexpected"]
@@ -275,11 +241,10 @@ def _report(
 
 
 def _problem(
-    report: Report, batches: int, numbers: list[int], mapping: Mapping
+    report: Report, batches: int, done: Iterable[int], mapping: Mapping
 ) -> ReconcileError | QualityError | None:
     where = f"{report.flow}, {report.run_id}"
-    if len(numbers) < batches:
-        missing = sorted(set(range(1, batches + 1)) - set(numbers))
+    if missing := sorted(set(range(1, batches + 1)) - set(done)):
         listed = ", ".join(map(str, missing[:10]))
         return ReconcileError(
             f"{len(missing)} of {batches} batches did not finish (number {listed}); the others are in Campaign",

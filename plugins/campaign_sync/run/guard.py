@@ -1,0 +1,231 @@
+"""The guard: what a run would delete or empty, whether the mapping allows that, what a person is asked if not (C4).
+
+Plans every batch against the ledger and writes nothing. Not for waiting (``operators.py``), nor for the writes
+themselves (``load.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from campaign_sync.errors import QualityError
+from campaign_sync.ledger.ledger import Ledger
+from campaign_sync.rows.batch import Batch
+from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
+from campaign_sync.run.load import plan_batch
+from campaign_sync.run.report import SAMPLE
+from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, STOPPED, Setting, document
+from campaign_sync.settings import ledger_url, storage_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from airflow.sdk import Context
+
+    from campaign_sync.run.plan import Plan
+
+#: Words of a mapping's `guard` → what they limit, in words.
+HARMS = {"deletes": "deleted", "blanks": "emptied in part"}
+
+#: How a guarded run may end up; a run that waits is `asking`.
+GOOD = ("within limits", "approved", "dry run")
+
+REMEDY = (
+    "Nothing was written, and the place in the change feed has not moved: the next run finds the same and asks again. "
+    "Pause the flow, mend the mapping or the rows in Dynamics"
+)
+
+
+class Question(NamedTuple):
+    """What a person is asked, and how long they may take."""
+
+    subject: str
+    body: str  # Markdown
+    patience: timedelta
+
+
+def guard_run(
+    checked: Iterable[dict[str, Any] | None], context: Context, log: logging.Logger
+) -> tuple[list[dict[str, Any]], Question | None]:
+    """The batches to load, and what to ask first if they would do more harm than the mapping allows.
+
+    Raises QualityError if a check stopped the run.
+    """
+    flow, run_id = context["dag"].dag_id, str(context["run_id"])
+    folder = folder_of(storage_root(), flow, run_id)
+    mapping, _, _, window = Setting.of(folder)
+    for name in (*documents(folder, HARM), *documents(folder, LOADED), GUARD):
+        remove(folder, name)  # a run that is cleared is judged anew
+    require_not_stopped(folder, f"{flow}, {run_id}")
+    # A task that is cleared and then fails before its turn leaves the reference that it returned the first time.
+    whole = {int(name.removesuffix(CHECKED)) for name in documents(folder, CHECKED)}
+    batches = [Batch.from_dict(each) for each in checked if each and each["number"] in whole]
+    batches.sort(key=lambda batch: batch.number)
+
+    ledger = Ledger(ledger_url())
+    counts, why = Counter[str](), {harm: Counter[str]() for harm in HARMS}
+    samples: dict[str, list[str]] = {harm: [] for harm in HARMS}
+    for batch in () if ledger.is_empty(flow) else batches:
+        removed = batch.removed()
+        plan = plan_batch(batch.read(), removed, mapping, ledger, force=window.force)
+        keys = _harmed(plan)
+        why["deletes"].update(_reasons(plan, removed))
+        why["blanks"].update(f"{field} would be empty" for each in plan.emptied for field in each.split(", "))
+        for harm, harmed in keys.items():
+            counts[harm] += len(harmed)
+            samples[harm] = [*samples[harm], *harmed][:SAMPLE]
+        if any(keys.values()):
+            write_document(folder, document(batch.number, HARM), keys)
+
+    present = ledger.counts(flow).present if counts.total() else 0
+    too_much = [harm for harm in HARMS if not mapping.guard.allows(harm, counts[harm], present)]
+    told: dict[str, Any] = {
+        "present": present, **{harm: counts[harm] for harm in HARMS}, "too_much": too_much,
+        "digest": _digest(folder), "samples": samples,
+        "why": {harm: dict(each.most_common(SAMPLE)) for harm, each in why.items()},
+        "summary": "; ".join(
+            f"{counts[harm]:,} of {present:,} records would be {HARMS[harm]}, and "
+            f"{getattr(mapping.guard, harm)} may be" for harm in too_much
+        ),
+        "batches": [batch.as_dict() for batch in batches],
+    }  # fmt: skip
+    state = "within limits" if not too_much else "dry run" if window.dry_run else "asking"
+    write_document(folder, GUARD, {"state": state, **told})
+    log.info(
+        "guard: %d batches, %d deletions and %d records emptied in part, %d are in Campaign: %s",
+        len(batches), counts["deletes"], counts["blanks"], present, state,
+    )  # fmt: skip
+    if too_much and window.dry_run:
+        log.warning("guard: a person would be asked: %s", told["summary"])
+    question = _question(flow, run_id, window=window.text, told=told, guard=mapping.guard)
+    return told["batches"], question if state == "asking" else None
+
+
+def guard_answered(approved: bool | None, context: Context, log: logging.Logger) -> list[dict[str, Any]]:
+    """The batches to load, after a person has approved.
+
+    :param approved: None if nobody answered in time.
+
+    Raises QualityError if nobody approved, or if the list of keys is no longer the one that was asked about.
+    """
+    flow, run_id = context["dag"].dag_id, str(context["run_id"])
+    folder = folder_of(storage_root(), flow, run_id)
+    told = read_document(folder, GUARD)
+    if approved and _digest(folder) != told["digest"]:
+        raise QualityError("the list of keys is not the one that was approved", f"{flow}, {run_id}", REMEDY)
+    state = "approved" if approved else "refused" if approved is False else "unanswered"
+    write_document(folder, GUARD, told | {"state": state})
+    log.info("guard: %s: %s", state, told["summary"])
+    if problem := guard_problem(folder, f"{flow}, {run_id}"):
+        raise problem
+    batches: list[dict[str, Any]] = told["batches"]
+    return batches
+
+
+def guard_problem(folder: str, where: str) -> QualityError | None:
+    """Why the guard holds a run up; None if it does not, or never had to look at it."""
+    told = guard_told(folder)
+    if not told or told["state"] in GOOD:
+        return None
+    said = {
+        "asking": "nobody has decided yet",
+        "refused": "a person refused this",
+        "unanswered": "nobody decided in time",
+    }[told["state"]]
+    return QualityError(f"{told['summary']}; {said}", where, REMEDY)
+
+
+def guard_notes(folder: str) -> list[str]:
+    """What people should read about the guard in a run's report."""
+    told = guard_told(folder)
+    asked = {"approved": "the guard asked, and a person approved", "dry run": "the guard would ask a person"}
+    return [f"{asked[told['state']]}: {told['summary']}"] if told and told["state"] in asked else []
+
+
+def guard_told(folder: str) -> dict[str, Any]:
+    """What the guard found in a run; empty if it never looked at it."""
+    return read_document(folder, GUARD) if documents(folder, GUARD) else {}
+
+
+def require_guarded(batch: Batch, plan: Plan) -> None:
+    """A plan may do no harm beyond what the guard saw: the list may have shrunk since, not grown.
+
+    Raises QualityError if it has, or if the guard has not let the run through.
+    """
+    where = f"{batch.flow}, batch {batch.number}"
+    if problem := guard_problem(batch.folder, where):
+        raise problem
+    name = document(batch.number, HARM)
+    allowed = read_document(batch.folder, name) if documents(batch.folder, name) else {}
+    for harm, keys in _harmed(plan).items():
+        beyond = sorted(set(keys) - set(allowed.get(harm, ())))
+        if beyond:
+            raise QualityError(
+                f"{len(beyond)} records would be {HARMS[harm]} that the guard did not see: another run has written "
+                f"them since ({', '.join(beyond[:SAMPLE])})",
+                where,
+                "This batch was not written. Nothing is lost: the next run reads it again and asks the guard anew",
+            )
+
+
+def require_not_stopped(folder: str, where: str) -> None:
+    """Raises QualityError if a check stopped the run: no batch may be written then."""
+    if stops := documents(folder, STOPPED):
+        raise QualityError(
+            f"a check stopped this run at batch {int(stops[0].removesuffix(STOPPED))}, so nothing more was written",
+            where,
+            "See the log of that batch's check",
+        )
+
+
+def _harmed(plan: Plan) -> dict[str, list[str]]:
+    return {
+        "deletes": sorted(map(str, plan.delete.index)),
+        "blanks": sorted(map(str, plan.emptied.index)),
+    }
+
+
+def _reasons(plan: Plan, removed: pd.DataFrame) -> Iterable[str]:
+    doomed = removed[removed.index.isin(plan.delete.index)]
+    for fate, rule in zip(doomed["fate"], doomed["rule"], strict=True):
+        yield "deleted in Dynamics" if fate == "deleted" else f"no longer passes the filter: {rule}"
+
+
+def _digest(folder: str) -> str:
+    """Of all keys in the order of batches, harms and keys."""
+    digest = hashlib.sha256()
+    for name in documents(folder, HARM):
+        for harm, keys in sorted(read_document(folder, name).items()):
+            digest.update("\n".join([name, harm, *keys, ""]).encode())
+    return digest.hexdigest()
+
+
+def _question(flow: str, run_id: str, *, window: str, told: dict[str, Any], guard: Any) -> Question:
+    lines = [f"**{flow}**, run `{run_id}` ({window})", ""]
+    for harm in told["too_much"]:
+        count, present = told[harm], told["present"]
+        lines += [
+            f"### {count:,} records would be {HARMS[harm]}",
+            "",
+            f"That is {100 * count / max(present, 1):.1f} % of the {present:,} that are in Campaign.",
+            f"The mapping allows {getattr(guard, harm)} (`guard.{harm}`).",
+            "",
+            *(f"- {number:,}: {reason}" for reason, number in told["why"][harm].items()),
+            "",
+            f"{'Some of them' if count > SAMPLE else 'They are'}: "
+            + ", ".join(f"`{key}`" for key in told["samples"][harm]),
+            "",
+        ]
+    other = [harm for harm in HARMS if harm not in told["too_much"] and told[harm]]
+    lines += [f"Within the limits, {told[harm]:,} records would be {HARMS[harm]}.\n" for harm in other]
+    lines.append(
+        "Nothing of this run has been written yet. **Approve** writes all of it, and deletes or empties exactly these "
+        f"records (list `{told['digest'][:12]}`). **Reject**, or no answer within {guard.waits}, leaves everything as "
+        "it was; the run fails, and the next one finds the same changes again."
+    )
+    shown = ", ".join(f"{told[harm]:,} {harm}" for harm in told["too_much"])
+    return Question(f"{flow}: {shown}?", "\n".join(lines), guard.patience)
