@@ -390,3 +390,17 @@ def test_the_hash_is_the_same_tomorrow():
         dtype_backend="pyarrow"
     )
     assert row_hashes(frame, frame.columns).iloc[0].hex() == "1810e7eb6d08270bb300f94e683c68b2"
+
+
+def test_a_field_that_was_filled_and_is_no_longer_is_told_and_one_that_was_always_empty_is_not(mapping):
+    first = plan(mapping(), [A5, ("b", 5, ""), ("c", 5, "c@x.example")])
+    memory = known(a=(5, None, True, False), b=(5, None, True, False), c=(5, None, True, False))
+    memory["sent_hash"] = first.create["@hash"].to_numpy()
+    then = plan(mapping(), [("a", 6, ""), ("b", 6, "", {"points": 2}.items()), ("c", 6, None)], (), memory)
+    assert told(then) == {"update": ["a", "b", "c"]}
+    assert dict(then.emptied) == {"a": "email", "c": "email"}
+
+
+def test_a_hash_from_before_fields_were_remembered_still_tells_same_from_changed(mapping):
+    assert told(plan(mapping(), [A5], (), known(a=(5, A5, True, False)))) == {"unchanged": ["a"]}
+    assert not len(plan(mapping(), [("a", 6, "")], (), known(a=(5, A5, True, False))).emptied)
