@@ -123,7 +123,7 @@ def _run(airflow: AirflowApi, sandbox: SandboxApi, what: str, told: list[dict[st
 
 
 def _change(sandbox: SandboxApi) -> dict[str, int]:
-    """Change some contacts as people would: a new address, a job title nobody mapped, a new contact."""
+    """Change contacts as people would: a new address, a job title nobody mapped, a new contact, a deleted one."""
     rows = [row for row in sandbox.rows("contact") if row.get("emailaddress1")]
     moved, promoted = rows[::20][:200], rows[1::10][:300]
     promoted = [row for row in promoted if row not in moved]
@@ -140,8 +140,9 @@ def _change(sandbox: SandboxApi) -> dict[str, int]:
         }
         for index in range(5)
     ]
-    sandbox.mutate("contact", create=create, update=update)
-    return {"total": len(update) + len(create), "unmapped": len(promoted)}
+    delete = [row["contactid"] for row in rows[2::97][:3]]
+    sandbox.mutate("contact", create=create, update=update, delete=delete)
+    return {"total": len(update) + len(create) + len(delete), "unmapped": len(promoted)}
 
 
 def _table(result: dict[str, Any]) -> str:

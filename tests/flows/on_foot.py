@@ -17,6 +17,7 @@ def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
     """Take all steps of one scheduled run; return reconcile's report."""
     from campaign_sync.mapping.file import load_mapping
     from campaign_sync.rows.steps import STEPS
+    from campaign_sync.run.guard import guard_run
     from campaign_sync.run.run import extract_run, load_batch, reconcile_run, step_batch
 
     mapping, log = load_mapping(mapping_file), logging.getLogger("on_foot")
@@ -27,11 +28,14 @@ def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
         "dag_run": SimpleNamespace(run_type="scheduled", data_interval_start=None, data_interval_end=None),
     }
     batches = [batch.as_dict() for batch in extract_run(mapping, context, log)]
-    loaded = []
+    checked = []
     for batch in batches:
         for step in STEPS:
             batch = step_batch(batch, step, log).as_dict()
-        loaded.append(load_batch(batch, log).as_dict())
+        checked.append(batch)
+    guarded, question = guard_run(checked, context, log) if checked else ([], None)
+    assert question is None, question
+    loaded = [load_batch(batch, log).as_dict() for batch in guarded]
     return reconcile_run(batches, loaded, context, log)
 
 

@@ -49,7 +49,7 @@ class Run:
 
     run_id: str
     state: str
-    tasks: dict[str, str]  # "batch.load[0]" -> state
+    tasks: dict[str, str]  # "load[0]" -> state
     errors: str  # the texts of all exceptions that ended a task, one per line
     log: str  # everything that was logged, DEBUG included
     report: dict[str, Any] | None  # what reconcile returned

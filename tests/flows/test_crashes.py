@@ -26,7 +26,7 @@ DEATHS = [
     Death("after the place is opened", "ledger.ledger", "Ledger", "open_place"),
     Death("while rows are read", "rows.batch", "Batch", "write"),
     Death("before the first call", "ledger.ledger", "Ledger", "begin"),
-    Death("while records are written", "hooks.campaign_writes", "Writer", "write", nth=15),
+    Death("while records are written", "hooks.campaign_writes", "Writer", "write", nth=15, before=True),
     Death(
         "when records are written and not remembered", "ledger.ledger", "Ledger", "settle", nth=3, before=True
     ),

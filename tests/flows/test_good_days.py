@@ -158,7 +158,7 @@ def test_many_batches_add_up_to_one_report(
     assert run.ok, run.errors
     assert run.report is not None
     assert run.report["batches"] > 2
-    assert len([task for task in run.tasks if task.startswith("batch.load[")]) == run.report["batches"]
+    assert len([task for task in run.tasks if task.startswith("load[")]) == run.report["batches"]
     assert run.tally["extracted"] == len(systems.contacts())
     assert not systems.differences()
 

@@ -139,9 +139,7 @@ def test_one_batch_that_fails_does_not_stop_the_others(
     )
     run = airflow.run()
     assert not run.ok
-    failed = [
-        task for task, state in run.tasks.items() if task.startswith("batch.load[") and state == "failed"
-    ]
+    failed = [task for task, state in run.tasks.items() if task.startswith("load[") and state == "failed"]
     assert len(failed) == 1
     assert "of 3 batches did not finish" in run.errors
     assert airflow.place() == ("reading", None)
