@@ -25,8 +25,8 @@ sandbox: venv  ## only the simulated Dynamics 365 and Adobe Campaign, in the for
 	@$(BIN)/python -m local prepare
 	@exec $(BIN)/python -m sandbox $(SEED)
 
-test: dev  ## all tests
-	@$(BIN)/python -m pytest -q
+test: dev  ## all tests, a file at a time on each core
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
