@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from campaign_sync.errors import RefusedError
-from campaign_sync.run.window import Place, Window, choose_window
+from campaign_sync.ledger.ledger import Place
+from campaign_sync.run.window import Window, choose_window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ONE = datetime(2026, 11, 20, 13, tzinfo=UTC)

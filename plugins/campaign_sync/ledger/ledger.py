@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, select, update
 
@@ -28,13 +28,21 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
-from campaign_sync.run.window import Place
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 __all__ = ["Counts", "Ledger", "Move", "Place", "Run"]
+
+
+class Place(NamedTuple):
+    """Where a flow stands in the change feed."""
+
+    state: Literal["reading", "placed", "expired"]  # reading: the first full read is not settled yet
+    delta_link: str | None
+    run_id: str
+    moved_at: datetime
 
 
 #: How often a row in doubt is looked at again while Campaign refuses it for reasons it does not tell.

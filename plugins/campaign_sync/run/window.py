@@ -8,20 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from campaign_sync.errors import RefusedError
 
+if TYPE_CHECKING:
+    from campaign_sync.ledger.ledger import Place
+
 TRIGGER = "run this flow again from the trigger form"
-
-
-class Place(NamedTuple):
-    """Where a flow stands in the change feed."""
-
-    state: Literal["reading", "placed", "expired"]  # reading: the first full read is not settled yet
-    delta_link: str | None
-    run_id: str
-    moved_at: datetime
 
 
 @dataclass(frozen=True)
