@@ -67,6 +67,7 @@ def test_every_task_is_one_of_the_eight_operators_or_the_error(tmp_path: Path) -
         name
         for name, each in vars(operators).items()
         if inspect.isclass(each) and issubclass(each, BaseOperator) and each.__module__ == operators.__name__
+        if not each.__subclasses__()  # what others are built on is no task of its own
     }
     words = {"Extract", "Filter", "Map", "Replace", "Check", "Guard", "Load", "Reconcile"}
     assert ours == {f"{word}Operator" for word in words} | {"MappingErrorOperator"}

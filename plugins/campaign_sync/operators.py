@@ -38,24 +38,10 @@ class ExtractOperator(BaseOperator):
         return [batch.as_dict() for batch in extract_run(self.mapping, context, self.log)]
 
 
-class FilterOperator(BaseOperator):
-    """Keeps the rows that the mapping's filter lets pass."""
+class StepOperator(BaseOperator):
+    """Takes the step after which its task is called, with one batch.
 
-    template_fields: Sequence[str] = ("batch",)
-    ui_color = "#e3f1de"
-
-    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.batch = batch
-
-    def execute(self, context: Context) -> XComBatch:
-        """Raises SyncError if the batch is no longer in storage."""
-        return step(self, context)
-
-
-class MapOperator(BaseOperator):
-    """Renames columns to fields and converts their values; a value that cannot be converted rejects its
-    row.
+    :param batch: the batch as the step before left it.
     """
 
     template_fields: Sequence[str] = ("batch",)
@@ -66,38 +52,30 @@ class MapOperator(BaseOperator):
         self.batch = batch
 
     def execute(self, context: Context) -> XComBatch:
-        """Raises SyncError if the batch is no longer in storage."""
-        return step(self, context)
+        """Raises SyncError if the batch is no longer in storage, QualityError if a check says `otherwise: stop`."""
+        from campaign_sync.run.run import step_batch
+
+        batch = step_batch(self.batch, self.task_id.rpartition(".")[2], self.log)
+        context["batch_label"] = f"batch {batch.number}"  # names the mapped task after its batch
+        return batch.as_dict()
 
 
-class ReplaceOperator(BaseOperator):
+class FilterOperator(StepOperator):
+    """Keeps the rows that the mapping's filter lets pass."""
+
+
+class MapOperator(StepOperator):
+    """Renames columns to fields and converts their values; a value that cannot be converted rejects its row."""
+
+
+class ReplaceOperator(StepOperator):
     """Writes other values in place of some."""
 
-    template_fields: Sequence[str] = ("batch",)
-    ui_color = "#e3f1de"
 
-    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.batch = batch
-
-    def execute(self, context: Context) -> XComBatch:
-        """Raises SyncError if the batch is no longer in storage."""
-        return step(self, context)
-
-
-class CheckOperator(BaseOperator):
+class CheckOperator(StepOperator):
     """Runs the mapping's Great Expectations checks; rejects rows, warns, or stops the run."""
 
-    template_fields: Sequence[str] = ("batch",)
     ui_color = "#fdf3d0"
-
-    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.batch = batch
-
-    def execute(self, context: Context) -> XComBatch:
-        """Raises QualityError if a check that says `otherwise: stop` fails."""
-        return step(self, context)
 
 
 class GuardOperator(HITLOperator):
@@ -212,14 +190,3 @@ class MappingErrorOperator(BaseOperator):
         from airflow.sdk.exceptions import AirflowFailException
 
         raise AirflowFailException(self.message)
-
-
-def step(operator: Any, context: Context) -> XComBatch:
-    """Take the step after which the operator's task is called, with one batch; name the mapped task after
-    the batch.
-    """
-    from campaign_sync.run.run import step_batch
-
-    batch = step_batch(operator.batch, operator.task_id.rpartition(".")[2], operator.log)
-    context["batch_label"] = f"batch {batch.number}"
-    return batch.as_dict()

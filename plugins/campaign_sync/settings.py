@@ -1,5 +1,4 @@
-"""Where a deployment keeps things: the two settings of `[campaign_sync]` in airflow.cfg, and the ledger's
-connection.
+"""What a deployment sets: `[campaign_sync]` in airflow.cfg, the ledger's connection, and how far Airflow maps.
 
 Not for anything about one flow (mapping files) or for secrets (Airflow connections).
 """

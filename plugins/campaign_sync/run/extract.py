@@ -36,9 +36,7 @@ EXPIRED, BAD_REQUEST = "0x80044352", 400
 
 
 class Piece(NamedTuple):
-    """One batch on its way to rest: rows as Arrow, keys of deleted rows, and the place in the feed once it
-    is known.
-    """
+    """One batch on its way to rest: rows as Arrow, and the keys of deleted rows."""
 
     rows: pa.Table
     deleted: list[str]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from campaign_sync.mapping.file import Mapping
     from campaign_sync.schema import ResourceSchema, TableSchema
 
-MISSING = "not in Dynamics"
-
 
 class Previewed(NamedTuple):
     """One row: its values in Dynamics, what a run would do with it, and the values for Campaign."""
