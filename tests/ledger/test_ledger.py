@@ -464,9 +464,21 @@ def test_a_ledger_of_a_newer_program_is_left_alone(tmp_path):
         connection.execute("UPDATE schema_version SET version = 99")
     connection.close()
     with pytest.raises(
-        RefusedError, match=r"schema version 99, this program knows 1.* Install the campaign_sync"
+        RefusedError, match=r"schema version 99, this program knows 2.* Install the campaign_sync"
     ):
         Ledger(url).is_empty(FLOW)
+
+
+def test_a_ledger_of_an_older_program_is_kept_and_given_the_tables_it_lacks(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    Ledger(url).open_place(FLOW, "r1")
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("UPDATE schema_version SET version = 1")
+        connection.execute("DROP TABLE rejections")
+    connection.close()
+    ledger = Ledger(url)
+    assert ledger.place(FLOW).run_id == "r1"
+    assert ledger.rejected(FLOW).empty
 
 
 def test_the_sqlite_file_is_for_the_owner_only_and_lets_readers_in_while_it_is_written(tmp_path):

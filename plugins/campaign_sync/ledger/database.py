@@ -113,20 +113,17 @@ class Database:
     def _create_or_check(self) -> None:
         with self._begun("BEGIN") as connection:
             found = _found_version(connection)
-        if found is None:
+        if found is None or found < SCHEMA_VERSION:
             with self._begun("BEGIN IMMEDIATE") as connection:
                 found = self._create(connection)
-        if found != SCHEMA_VERSION:
-            newer = found > SCHEMA_VERSION
+        if found > SCHEMA_VERSION:
             raise RefusedError(
                 "ledger",
                 self.name,
                 None,
                 "",
                 f"has schema version {found}, this program knows {SCHEMA_VERSION}",
-                "Install the campaign_sync that wrote it, or a later one"
-                if newer
-                else "Restore it from a backup",
+                "Install the campaign_sync that wrote it, or a later one",
             )
 
     def _create(self, connection: Connection) -> int:
@@ -134,10 +131,10 @@ class Database:
             # Several tasks start at once, and even CREATE TABLE IF NOT EXISTS can collide with its like.
             connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         found = _found_version(connection)
-        if found is None:
-            stored.create_all(connection)
+        if found is None or found < SCHEMA_VERSION:
+            stored.create_all(connection)  # a newer version only ever adds tables
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        return found or SCHEMA_VERSION
+        return max(found or 0, SCHEMA_VERSION)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
