@@ -245,3 +245,85 @@ def test_a_wrong_secret_is_one_sentence_and_no_traceback(online: CommandLine, fr
     assert "the client secret is wrong" in done.stderr
     assert "Traceback" not in done.stderr
     assert "sWrongSecret" not in done.stderr + done.stdout
+
+
+STORE = {
+    "resource": "cusStore",
+    "fields": {
+        "storeId": {"length": 40},
+        "name": {"length": 60, "mandatory": True},
+        "customerType": {"type": "byte", "values": {"competitor": 0, "customer": 1, "other": 2}},
+        "numberOfEmployees": {"type": "long"},
+        "createdOn": {"type": "date"},
+    },
+    "keys": {"storeKey": {"fields": ["storeId"]}},
+}
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_drafts_a_mapping_that_check_finds_good_and_preview_can_use(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    (online.mappings / "contacts_to_profiles.yaml").unlink()
+    people = contacts(fresh_sandbox)
+    done = online("new", "contact", "profile")
+    assert (done.returncode, done.stderr) == (0, "")
+    file = online.mappings / "contacts_to_profiles.yaml"
+    assert done.stdout.startswith("include/mappings/contacts_to_profiles.yaml: ")
+    assert "key: is externalId an identification key of profile?" in done.stdout
+    text = file.read_text()
+    values = {
+        str(row[name]) for row in people.values() for name in ("emailaddress1", "lastname") if row[name]
+    }
+    assert not [value for value in values if len(value) > 4 and value in text]
+
+    assert online("check", "--live").returncode == 0
+    shown = online("preview", "contacts_to_profiles", "--limit", "200", "--json")
+    assert "create" in {row["fate"] for row in json.loads(shown.stdout)}
+    assert writes(fresh_sandbox) == []
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_drafts_a_custom_resource_and_the_links_to_it(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    fresh_sandbox.control("POST", "/sandbox/campaign/resources", STORE)
+    fresh_sandbox.control(
+        "POST",
+        "/sandbox/campaign/resources",
+        {"resource": "profile", "fields": {"cusStoreId": {"length": 40}}},
+    )
+    done = online("new", "account", "cusStore")
+    assert done.returncode == 0, done.stderr
+    text = (online.mappings / "accounts_to_stores.yaml").read_text()
+    assert "storeId:" in text
+    assert "{from: accountid, key: true}" in text
+    assert "1: competitor" in text
+    assert online("check").returncode == 0
+    (online.mappings / "contacts_to_profiles.yaml").unlink()
+    linked = online("new", "contact", "profile", "--print")
+    assert "  # cusStoreId: {from: parentcustomerid, link: accounts_to_stores}\n" in linked.stdout
+    assert not (online.mappings / "contacts_to_profiles.yaml").exists()
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_overwrites_nothing_and_maps_nothing_twice(online: CommandLine, fresh_sandbox: Sandbox) -> None:
+    fresh_sandbox.control("POST", "/sandbox/campaign/resources", STORE)
+    shipped = (online.mappings / "contacts_to_profiles.yaml").read_text()
+    twice = online("new", "contact", "cusStore")
+    assert twice.returncode == 1
+    assert "contacts_to_profiles.yaml: contact is mapped already" in twice.stderr
+    there = online("new", "account", "cusStore", "--file", "include/mappings/contacts_to_profiles.yaml")
+    assert there.returncode == 1
+    assert "the file is there already" in there.stderr
+    assert (online.mappings / "contacts_to_profiles.yaml").read_text() == shipped
+    unknown = online("new", "acount", "cusStore")
+    assert unknown.returncode == 1
+    assert "Did you mean account" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+    assert [file.name for file in online.mappings.iterdir()] == ["contacts_to_profiles.yaml"]
+    pair = online("new", "account", "cusStore", "--pair", "name")
+    assert "Write --pair firstName=firstname" in pair.stderr

@@ -1,4 +1,4 @@
-"""`python -m campaign_sync`: check mapping files, preview one, print the JSON Schema, set up Dynamics."""
+"""`python -m campaign_sync`: draft a mapping file, check them, preview one, print the JSON Schema, set up Dynamics."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m campaign_sync", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
+    new = commands.add_parser("new", help="draft a mapping file from the metadata of both systems")
+    new.add_argument("table", help="logical name of the table, such as contact")
+    new.add_argument("resource", help="API name of the Campaign resource, such as profile")
+    new.add_argument(
+        "--file", type=Path, help=f"the file to write; default: a name made from both, in {MAPPINGS}"
+    )
+    new.add_argument(
+        "--pair", action="append", default=[], metavar="FIELD=COLUMN",
+        help="what the names do not say: this field from this column (may be given several times)",
+    )  # fmt: skip
+    new.add_argument("--print", action="store_true", help="print the file instead of writing it")
+    new.set_defaults(run=run_new)
+
     check = commands.add_parser("check", help="check mapping files; needs no connection")
     check.add_argument("files", nargs="*", type=Path, help=f"mapping files; default: all of {MAPPINGS}")
     check.add_argument(
@@ -69,6 +82,38 @@ def parser() -> argparse.ArgumentParser:
     )
     setup.set_defaults(run=run_setup)
     return top
+
+
+def run_new(options: argparse.Namespace) -> int:
+    """Draft a mapping; a file that is there is never touched."""
+    from campaign_sync.draft.new import read_and_draft
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.hooks.dataverse import DataverseHook
+
+    folder = options.file.parent if options.file else MAPPINGS
+    if not folder.is_dir():
+        raise SyncError(
+            "there is no such folder", str(folder), "Run this in the project's folder, or make it"
+        )
+    path, drafted = read_and_draft(
+        options.table,
+        options.resource,
+        file=options.file,
+        folder=folder,
+        mappings=_readable(folder),
+        wanted=dict(map(_pair, options.pair)),
+        dataverse=DataverseHook(),
+        campaign=CampaignHook(),
+    )
+    if options.print:
+        options.say(drafted.text, end="")
+    else:
+        _write_new(path, drafted.text)
+    tell = partial(print, file=sys.stderr) if options.print else options.say
+    tell(f"{path}: {drafted.fields} fields are mapped. Decide before it runs:")
+    for decision in drafted.decisions:
+        tell(f"  - {decision}")
+    return 0
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -186,6 +231,38 @@ def _live(mapping: Mapping) -> list[str]:
     return [
         f"{mapping.path}:{result.line}: example “{result.name}”: {result.difference}" for result in failed
     ]
+
+
+def _readable(folder: Path) -> list[Mapping]:
+    """The mappings of a folder; one with a mistake is told and passed over, as its table cannot be known."""
+    mappings = []
+    for file in mapping_files(folder):
+        try:
+            mappings.append(load_mapping(file))
+        except MappingError as problem:
+            print(problem, file=sys.stderr)
+    return mappings
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, _, column = text.partition("=")
+    if not field or not column:
+        raise SyncError(f"{text!r} is no pair", "--pair", "Write --pair firstName=firstname")
+    return field, column
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SyncError(
+            "the file is there already", str(path), "Name another with --file, or --print the draft"
+        ) from None
+    except OSError as error:
+        raise SyncError(
+            f"cannot be written: {error.strerror}", str(path), "Check folder and rights"
+        ) from None
 
 
 def _file(name: str) -> Path:
