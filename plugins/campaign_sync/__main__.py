@@ -6,12 +6,17 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from campaign_sync.errors import MappingError, SyncError
 from campaign_sync.mapping.file import Mapping, check_together, json_schema, load_mapping, mapping_files
+
+if TYPE_CHECKING:
+    from campaign_sync.run.live import Finding
 
 MAPPINGS = Path("include/mappings")
 
@@ -90,6 +95,8 @@ def run_new(options: argparse.Namespace) -> int:
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
 
+    if options.file and options.file.suffix not in (".yaml", ".yml"):
+        raise SyncError("no name of a mapping file", str(options.file), "Let it end in .yaml")
     folder = options.file.parent if options.file else MAPPINGS
     if not folder.is_dir():
         raise SyncError(
@@ -117,33 +124,38 @@ def run_new(options: argparse.Namespace) -> int:
 
 
 def run_check(options: argparse.Namespace) -> int:
-    """Check mapping files; with --live also against metadata of both systems."""
+    """Check mapping files, each problem one line; with --live also against both systems. Warnings are no problems."""
     files = options.files or _files()
     if not files:
         raise SyncError(
             "there are no mapping files", str(MAPPINGS), "Name some, or run this in the project's folder"
         )
     problems: dict[str, list[str]] = {}
+    remarks: list[str] = []
     mappings: list[Mapping] = []
     for file in files:
         try:
             mappings.append(load_mapping(file))
         except MappingError as problem:
-            problems[str(file)] = [str(problem)]
+            problems[str(file)] = [str(each) for each in problem.one_by_one()]
     try:
         check_together(mappings)
     except MappingError as conflict:
-        for each in (conflict, *conflict.others):
+        for each in conflict.one_by_one():
             problems.setdefault(each.file, []).append(str(each))
     for mapping in mappings if options.live else ():
+        errors: list[str] = []
         try:
-            found = _live(mapping)
-        except SyncError as problem:
-            found = [str(problem)]
-        if found:
-            problems.setdefault(mapping.path, []).extend(found)
+            for finding in _live(mapping):
+                (errors if finding.grade == "error" else remarks).append(finding.text)
+        except SyncError as problem:  # not about this file, which may be told as often as it is met
+            errors.append(str(problem))
+        if errors:
+            problems.setdefault(mapping.path, []).extend(errors)
     for text in dict.fromkeys(text for texts in problems.values() for text in texts):
         print(text, file=sys.stderr)
+    for text in remarks:
+        options.say(text)
     good, plural = len(files) - len(problems), "s" * (len(files) != 1)
     options.say(f"{len(files)} mapping file{plural}: {good} good, {len(problems)} with problems.")
     return 1 if problems else 0
@@ -214,23 +226,12 @@ def run_setup(options: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-def _live(mapping: Mapping) -> list[str]:
+def _live(mapping: Mapping) -> Iterator[Finding]:
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
-    from campaign_sync.rows.checks import check_expectations
-    from campaign_sync.rows.examples import run_examples
-    from campaign_sync.rows.fitting import check_examples
-    from campaign_sync.run.systems import read_schemas
+    from campaign_sync.run.live import look
 
-    check_expectations(mapping)
-    dataverse = DataverseHook()
-    _, resource = read_schemas(mapping, dataverse, CampaignHook())
-    table = dataverse.table(mapping.extract.table)  # with all its columns: an example may give any
-    check_examples(mapping, table)
-    failed = [result for result in run_examples(mapping, table, resource) if not result.passed]
-    return [
-        f"{mapping.path}:{result.line}: example “{result.name}”: {result.difference}" for result in failed
-    ]
+    return look(mapping, DataverseHook(), CampaignHook())
 
 
 def _readable(folder: Path) -> list[Mapping]:

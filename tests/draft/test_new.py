@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from campaign_sync.draft.new import draft_mapping, refuse_mapped
+from campaign_sync.draft.pairs import fit
 from campaign_sync.draft.text import plain
 from campaign_sync.errors import SyncError
 from campaign_sync.mapping.file import load_mapping
@@ -88,6 +89,39 @@ FIELDS = (
     Field("regionId", "string", 40),
 )
 STORE = ResourceSchema("cusStore", "customResources/cusStore", {each.name: each for each in FIELDS})
+
+
+KINDS = [
+    Column("new_x", "String", max_length=9),
+    Column("new_x", "Memo", max_length=2000),
+    Column("new_x", "Integer"),
+    Column("new_x", "Money"),
+    Column("new_x", "Boolean"),
+    Column("new_x", "DateTime"),
+    Column("new_x", "DateOnly"),
+    Column("new_x", "Picklist", {1: "One", 2: "Twenty-two"}),
+    Column("new_x", "MultiSelectPicklist", {1: "One"}),
+]
+TYPES = [
+    Field("x", "string", 4),
+    Field("x", "integer", technical="byte"),
+    Field("x", "float", technical="float"),
+    Field("x", "boolean"),
+    Field("x", "date"),
+    Field("x", "datetime"),
+    Field("x", "enumeration", values=("one", "1")),
+]
+
+
+@pytest.mark.parametrize("column", KINDS, ids=lambda each: each.type)
+@pytest.mark.parametrize("field", TYPES, ids=lambda each: each.type)
+def test_whatever_converts_is_drafted_with_an_example_that_holds(tmp_path, column, field):
+    table = STORES._replace(columns={"new_storeid": STORES.columns["new_storeid"], "new_x": column})
+    resource = STORE._replace(fields={"storeId": FIELDS[0], "x": field})
+    made, mapping = drafted(tmp_path, table, resource)
+    assert ("x" in mapping.map) == (fit(column, field) is not None)
+    assert ("# The same name, but" in made.text) == ("x" not in mapping.map)
+    assert [each.passed for each in run_examples(mapping, table, resource)] == [True]
 
 
 def test_choices_without_a_name_are_left_to_a_person(tmp_path):

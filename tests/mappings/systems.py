@@ -11,7 +11,11 @@ from campaign_sync.schema import ResourceSchema, TableSchema
 HERE = Path(__file__).parent
 
 CONTACT = TableSchema.from_json(json.loads((HERE / "contact.json").read_text("utf-8")))
-PROFILE = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+_PUBLISHED = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+#: With an opt-out under both its names, as the hook gives it (campaign.md §5).
+PROFILE = _PUBLISHED._replace(
+    fields=_PUBLISHED.fields | {"denyListEmail": _PUBLISHED.fields["blackListEmail"]}
+)
 
 
 def mapping_of(

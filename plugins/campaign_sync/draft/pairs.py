@@ -15,7 +15,7 @@ from campaign_sync.mapping.recipes import MAKES
 from campaign_sync.mapping.wording import meant
 from campaign_sync.rows.cells import kind_of
 from campaign_sync.rows.conversions import CONVERSIONS
-from campaign_sync.rows.lengths import longest
+from campaign_sync.rows.lengths import WRITTEN, longest
 from campaign_sync.schema import Column, Field, ResourceSchema, TableSchema
 
 #: A Dataverse id has so many characters.
@@ -130,6 +130,8 @@ def fit(column: Column, field: Field) -> Pair | None:
         after = kind
     if column.name == "createdon":
         pair = pair._replace(updates=False)
+    if kind in ("date", "datetime") and field.type == "string" and (field.length or 99) < WRITTEN[kind]:
+        return None  # each of its values is too long
     return pair if CONVERSIONS[after].get(field.type) else None
 
 

@@ -252,7 +252,8 @@ def _left_over(draft: Draft) -> Iterator[str]:
         yield from _folded(f"{group}: {shown}", "#   ")
     if lookups:
         yield from _folded(f"lookups: {', '.join(lookups)}", "#   ")
-    empty = [f"{each.name} ({each.type})" for each in fillable(resource) if each.name not in filled]
+    known = filled | {field.name for field, _ in misses}
+    empty = [f"{each.name} ({each.type})" for each in fillable(resource) if each.name not in known]
     if empty:
         yield from _folded(f"Fields of {resource.name} that nothing fills: {', '.join(empty)}", "# ")
     if any(map(is_objection, resource.fields)) or any(map(is_consent, table.columns)):

@@ -1,15 +1,23 @@
-"""Texts that a column may hold and a field cannot: seen in the metadata, before a row is read.
+"""Texts that a column may hold and a field cannot: what the metadata says, and which rows of a frame are such.
 
 Not an error: such a row is rejected by itself (``convert``), and often there is none.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.mapping.file import Mapping
 from campaign_sync.rows.cells import kind_of
+from campaign_sync.rows.transform import map_rows, replace_values
 from campaign_sync.schema import Column, ResourceSchema, TableSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: Characters of what is not text but travels as such: 2026-02-03, 2026-02-03T04:05:06Z, false.
+WRITTEN = {"date": 10, "datetime": 20, "boolean": 5}
 
 
 class TooLong(NamedTuple):
@@ -29,7 +37,7 @@ def longest(column: Column, *, by_value: bool = False) -> int | None:
     if kind_of(column) == "choice" and column.options:
         shown = map(str, column.options) if by_value else column.options.values()
         return max(map(len, shown))
-    return column.max_length if kind_of(column) == "text" else None
+    return column.max_length if kind_of(column) == "text" else WRITTEN.get(kind_of(column))
 
 
 def too_long(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> list[TooLong]:
@@ -53,3 +61,18 @@ def too_long(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> 
         if most is not None and most > field.length:
             found.append(TooLong(target, column.name, most, field.length))
     return found
+
+
+def longer_rows(
+    frame: pd.DataFrame, found: TooLong, mapping: Mapping, table: TableSchema, resource: ResourceSchema
+) -> list[str]:
+    """The keys of the rows that would be rejected because this field is too short, after recipes and replacements."""
+    target = found.target
+    replace = {name: each for name, each in mapping.replace.items() if name == target}
+    alone = mapping.model_copy(update={"map": {target: mapping.map[target]}, "replace": replace})
+    mapped = map_rows(frame, alone, table, resource)
+    lost = (mapped.removed, replace_values(mapped.kept, alone, resource).removed)
+    reason = f"characters, {resource.fields[target].name} takes {found.takes}"
+    return [
+        str(key) for rows in lost for key in rows.index[rows["reason"].str.endswith(reason).to_numpy(bool)]
+    ]
