@@ -123,7 +123,7 @@ def test_schema_prints_what_is_shipped(offline: CommandLine) -> None:
 def test_without_a_command_the_commands_are_told(offline: CommandLine) -> None:
     done = offline()
     assert done.returncode == 2
-    for command in ("check", "preview", "schema", "setup"):
+    for command in ("new", "check", "preview", "schema", "setup"):
         assert command in done.stderr + offline("--help").stdout
 
 

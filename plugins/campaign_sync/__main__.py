@@ -148,7 +148,7 @@ def run_check(options: argparse.Namespace) -> int:
         try:
             for finding in _live(mapping):
                 (errors if finding.grade == "error" else remarks).append(finding.text)
-        except SyncError as problem:  # not about this file, which may be told as often as it is met
+        except SyncError as problem:  # a connection or a credential: the same for every file, and told once
             errors.append(str(problem))
         if errors:
             problems.setdefault(mapping.path, []).extend(errors)
@@ -253,7 +253,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _write_new(path: Path, text: str) -> None:
+    twin = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
     try:
+        if twin.exists():  # it would be a flow of the same name
+            raise FileExistsError
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

@@ -22,6 +22,7 @@ from tests.mappings.systems import CONTACT, PROFILE, mapping_of
         ("salutation: {from: nickname}", "replace: {salutation: {a: b, otherwise: c}}\n", None),
         ("birthDate: birthdate", "", None),
         ("salutation: birthdate", "", None),
+        ("location.zipCode: {from: createdon, using: [iso_date]}", "", None),
         ("location.zipCode: createdon", "", TooLong("location.zipCode", "createdon", 20, 15)),
         ("gender: {from: gendercode, picklist: value}", "replace: {gender: {1: male, 2: female}}\n", None),
     ],

@@ -15,7 +15,7 @@ from campaign_sync.draft.names import flow_name, plain_name
 from campaign_sync.draft.pairs import ID_LENGTH, Pair, fillable, find_pairs, is_objection, near_misses
 from campaign_sync.draft.text import Draft, Link, to_text, too_long, without_name
 from campaign_sync.errors import SyncError
-from campaign_sync.mapping.file import Mapping, check_together, parse_mapping
+from campaign_sync.mapping.file import Mapping, parse_mapping
 from campaign_sync.rows.checks import check_expectations
 from campaign_sync.rows.examples import outcome, run_examples
 from campaign_sync.rows.fitting import check_examples, check_types
@@ -70,7 +70,7 @@ def draft_mapping(
         raise _unfit(path, f"its example is {fate} by {rule}")
     draft = draft._replace(loads={pair.target: _python(row[pair.target]) for pair in pairs})
     text = to_text(draft)
-    _verify(parse_mapping(text.encode(), path), table, resource, mappings)
+    _verify(parse_mapping(text.encode(), path), table, resource)
     return Drafted(text, len(pairs), tuple(_decisions(draft)))
 
 
@@ -123,13 +123,10 @@ def read_and_draft(
     return path, drafted._replace(decisions=(*drafted.decisions, tracking))
 
 
-def _verify(
-    mapping: Mapping, table: TableSchema, resource: ResourceSchema, mappings: Sequence[Mapping]
-) -> None:
+def _verify(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> None:
     check_types(mapping, table, resource)
     check_examples(mapping, table)
     check_expectations(mapping)
-    check_together([*mappings, mapping])
     for result in run_examples(mapping, table, resource):
         if not result.passed:
             raise _unfit(Path(mapping.path), f"its example does not hold: {result.difference}")

@@ -43,8 +43,8 @@ def longest(column: Column, *, by_value: bool = False) -> int | None:
 def too_long(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> list[TooLong]:
     """The text fields of a mapping that are shorter than what their column may hold.
 
-    Recipes do not count, because each of them may leave a text as long as it was. A field of which every value is
-    replaced has its length judged by ``fitting``.
+    Recipes do not count, because each of them may leave a text as long as it was; only iso_date is known to cut a
+    time. A field of which every value is replaced has its length judged by ``fitting``.
     """
     found = []
     for target, how in mapping.map.items():
@@ -58,6 +58,8 @@ def too_long(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> 
         if replacement is not None and replacement.otherwise != "keep":
             continue
         most = longest(column, by_value=(how.picklist or mapping.extract.picklists) == "value")
+        if how.using and how.using[-1] == "iso_date" and kind_of(column) == "datetime":
+            most = WRITTEN["date"]
         if most is not None and most > field.length:
             found.append(TooLong(target, column.name, most, field.length))
     return found

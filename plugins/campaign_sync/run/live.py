@@ -18,6 +18,7 @@ from campaign_sync.rows.examples import run_examples
 from campaign_sync.rows.fitting import check_examples, check_types
 from campaign_sync.rows.lengths import TooLong, longer_rows, too_long
 from campaign_sync.rows.transform import filter_rows
+from campaign_sync.run.extract import in_pieces
 from campaign_sync.schema import ResourceSchema, TableSchema
 
 if TYPE_CHECKING:
@@ -120,14 +121,11 @@ def _seen(
     suspected: list[TooLong],
     dataverse: DataverseHook,
 ) -> _Seen:
-    import pandas as pd
-
     columns = {each.column for each in suspected} | {each.column for _, each in mapping.conditions()}
     rows, keys = 0, {each.target: list[str]() for each in suspected}
-    for page in dataverse.everything(table, sorted(columns), ROWS_LOOKED_AT):
-        rows += len(page.rows)
-        frame = page.rows.to_pandas(types_mapper=pd.ArrowDtype).set_index(table.key, drop=False)
-        kept = filter_rows(frame, mapping, table).kept
+    for piece in in_pieces(dataverse.everything(table, sorted(columns), ROWS_LOOKED_AT)):
+        rows += len(piece.rows)
+        kept = filter_rows(piece.frames(table.key)[0], mapping, table).kept
         for each in suspected:
             keys[each.target] += longer_rows(kept, each, mapping, table, resource)
     return _Seen(rows, rows < ROWS_LOOKED_AT, keys)
