@@ -123,7 +123,7 @@ def test_schema_prints_what_is_shipped(offline: CommandLine) -> None:
 def test_without_a_command_the_commands_are_told(offline: CommandLine) -> None:
     done = offline()
     assert done.returncode == 2
-    for command in ("check", "preview", "schema", "setup"):
+    for command in ("new", "check", "preview", "schema", "setup"):
         assert command in done.stderr + offline("--help").stdout
 
 
@@ -147,6 +147,98 @@ def test_check_live_finds_what_the_systems_do_not_have(online: CommandLine, fres
     assert done.returncode == 1
     assert "salutatoin" in done.stderr
     assert writes(fresh_sandbox) == []
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_warns_of_texts_that_may_be_too_long_and_says_how_many_are(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    people = contacts(fresh_sandbox)
+    long = [key for key, row in people.items() if len((row["firstname"] or "").strip()) > 30]
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    done = online("check", "--live")
+    assert (done.returncode, done.stderr) == (0, "")
+    (warned,) = [line for line in done.stdout.splitlines() if "map.firstName: warning:" in line]
+    assert warned.startswith("include/mappings/contacts_to_profiles.yaml:")
+    assert "firstname holds up to 50 characters, firstName takes 30" in warned
+    assert f"{len(long)} of the {len(people)} rows" in warned
+    assert all(key in warned for key in long[:1])
+    assert people[long[0]]["firstname"].strip() not in done.stdout
+    assert "whether externalId is an identification key of profile is not known yet" in done.stdout
+    assert fresh_sandbox.control("GET", "/sandbox/counters").get("campaign.engine_calls", 0) == 1
+    assert writes(fresh_sandbox) == []
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_learns_from_records_whether_the_key_identifies_them(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    key = "0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01"
+    seeds = {"resource": "profile", "rows": [{"externalId": key, "email": "ada@alder.example"}]}
+    fresh_sandbox.control("POST", "/sandbox/campaign/seed", seeds)
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    good = online("check", "--live")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "identification key" not in good.stdout
+    assert fresh_sandbox.control("GET", "/sandbox/counters")["campaign.engine_calls"] == 2
+
+    without = {"resource": "profile", "keys": {"externalIdKey": None}}
+    fresh_sandbox.control("POST", "/sandbox/campaign/resources", without)
+    fresh_sandbox.control("POST", "/sandbox/campaign/seed", seeds)
+    bad = online("check", "--live")
+    assert bad.returncode == 1
+    (told,) = bad.stderr.splitlines()
+    assert "map.externalId: externalId is not an identification key of profile" in told
+    assert f"1 keys stand in more than one record: {key}" in told
+    assert "A Campaign administrator gives profile an identification key on externalId" in told
+    assert "ada@alder.example" not in bad.stdout + bad.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_tells_everything_that_is_wrong_in_every_file_a_line_each(
+    online: CommandLine, untracked: Sandbox
+) -> None:
+    untracked.control("POST", "/sandbox/campaign/resources", {"ext": False})
+    (online.mappings / "accounts_to_things.yaml").write_text(BROKEN)
+    (online.mappings / "tasks_to_todos.yaml").write_text(
+        "description: Tasks.\nextract: {table: taks}\nmap: {todoId: {from: taskid, key: true}}\n"
+        "load: {resource: cusTodo}\n"
+    )
+    done = online("check", "--live")
+    assert done.returncode == 1
+    for told in (
+        "accounts_to_things.yaml:3: extract.tabel",
+        "tasks_to_todos.yaml:2: extract.table: Dataverse table taks (status 404, code unknown table)",
+        "tasks_to_todos.yaml:4: load.resource: Campaign resource cusTodo",
+        "extract.table: Dataverse table contact (code 0x80072491): change tracking is off",
+        "setup dynamics --apply",
+        "load.resource: Campaign resource profile (status 404, code unknown resource)",
+        "ticks 'Create the Profiles & Services Ext API'",
+    ):
+        assert told in done.stderr, told
+    assert all(".yaml:" in line for line in done.stderr.splitlines())
+    assert done.stdout.strip() == "3 mapping files: 0 good, 3 with problems."
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+@pytest.mark.parametrize("depth", ["none", "user"])
+def test_check_live_finds_that_the_table_may_not_be_read(
+    online: CommandLine, fresh_sandbox: Sandbox, depth: str
+) -> None:
+    role = {"table": "contact", "read": depth}
+    fresh_sandbox.control("PUT", "/sandbox/dataverse/privileges", role)
+    done = online("check", "--live")
+    fresh_sandbox.control("PUT", "/sandbox/dataverse/privileges", {"reset": True})
+    assert done.returncode == 1
+    (told,) = done.stderr.splitlines()
+    assert "contacts_to_profiles.yaml:" in told
+    assert "extract.table: Dataverse" in told
+    assert "organization-level read on the table" in told
+    assert "map.firstName: warning: firstname holds up to 50 characters, firstName takes 30" in done.stdout
 
 
 @pytest.mark.airflow
@@ -245,3 +337,85 @@ def test_a_wrong_secret_is_one_sentence_and_no_traceback(online: CommandLine, fr
     assert "the client secret is wrong" in done.stderr
     assert "Traceback" not in done.stderr
     assert "sWrongSecret" not in done.stderr + done.stdout
+
+
+STORE = {
+    "resource": "cusStore",
+    "fields": {
+        "storeId": {"length": 40},
+        "name": {"length": 60, "mandatory": True},
+        "customerType": {"type": "byte", "values": {"competitor": 0, "customer": 1, "other": 2}},
+        "numberOfEmployees": {"type": "long"},
+        "createdOn": {"type": "date"},
+    },
+    "keys": {"storeKey": {"fields": ["storeId"]}},
+}
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_drafts_a_mapping_that_check_finds_good_and_preview_can_use(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    (online.mappings / "contacts_to_profiles.yaml").unlink()
+    people = contacts(fresh_sandbox)
+    done = online("new", "contact", "profile")
+    assert (done.returncode, done.stderr) == (0, "")
+    file = online.mappings / "contacts_to_profiles.yaml"
+    assert done.stdout.startswith("include/mappings/contacts_to_profiles.yaml: ")
+    assert "key: is externalId an identification key of profile?" in done.stdout
+    text = file.read_text()
+    values = {
+        str(row[name]) for row in people.values() for name in ("emailaddress1", "lastname") if row[name]
+    }
+    assert not [value for value in values if len(value) > 4 and value in text]
+
+    assert online("check", "--live").returncode == 0
+    shown = online("preview", "contacts_to_profiles", "--limit", "200", "--json")
+    assert "create" in {row["fate"] for row in json.loads(shown.stdout)}
+    assert writes(fresh_sandbox) == []
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_drafts_a_custom_resource_and_the_links_to_it(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    fresh_sandbox.control("POST", "/sandbox/campaign/resources", STORE)
+    fresh_sandbox.control(
+        "POST",
+        "/sandbox/campaign/resources",
+        {"resource": "profile", "fields": {"cusStoreId": {"length": 40}}},
+    )
+    done = online("new", "account", "cusStore")
+    assert done.returncode == 0, done.stderr
+    text = (online.mappings / "accounts_to_stores.yaml").read_text()
+    assert "storeId:" in text
+    assert "{from: accountid, key: true}" in text
+    assert "1: competitor" in text
+    assert online("check").returncode == 0
+    (online.mappings / "contacts_to_profiles.yaml").unlink()
+    linked = online("new", "contact", "profile", "--print")
+    assert "  # cusStoreId: {from: parentcustomerid, link: accounts_to_stores}\n" in linked.stdout
+    assert not (online.mappings / "contacts_to_profiles.yaml").exists()
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_new_overwrites_nothing_and_maps_nothing_twice(online: CommandLine, fresh_sandbox: Sandbox) -> None:
+    fresh_sandbox.control("POST", "/sandbox/campaign/resources", STORE)
+    shipped = (online.mappings / "contacts_to_profiles.yaml").read_text()
+    twice = online("new", "contact", "cusStore")
+    assert twice.returncode == 1
+    assert "contacts_to_profiles.yaml: contact is mapped already" in twice.stderr
+    there = online("new", "account", "cusStore", "--file", "include/mappings/contacts_to_profiles.yaml")
+    assert there.returncode == 1
+    assert "the file is there already" in there.stderr
+    assert (online.mappings / "contacts_to_profiles.yaml").read_text() == shipped
+    unknown = online("new", "acount", "cusStore")
+    assert unknown.returncode == 1
+    assert "Did you mean account" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+    assert [file.name for file in online.mappings.iterdir()] == ["contacts_to_profiles.yaml"]
+    pair = online("new", "account", "cusStore", "--pair", "name")
+    assert "Write --pair firstName=firstname" in pair.stderr

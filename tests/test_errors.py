@@ -54,3 +54,8 @@ def test_a_mapping_error_tells_all_problems_of_its_file():
     assert str(EXAMPLES[1]) == (
         "a.yaml:3: map.x: unknown. remove it.\nAnd 1 more problem in this file:\na.yaml:5: y: worse."
     )
+
+
+def test_the_problems_of_a_file_can_be_told_one_by_one():
+    alone = EXAMPLES[1].one_by_one()
+    assert [str(each) for each in alone] == ["a.yaml:3: map.x: unknown. remove it.", "a.yaml:5: y: worse."]

@@ -1,4 +1,4 @@
-"""`python -m campaign_sync`: check mapping files, preview one, print the JSON Schema, set up Dynamics."""
+"""`python -m campaign_sync`: draft a mapping file, check them, preview one, print the JSON Schema, set up Dynamics."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from campaign_sync.errors import MappingError, SyncError
 from campaign_sync.mapping.file import Mapping, check_together, json_schema, load_mapping, mapping_files
+
+if TYPE_CHECKING:
+    from campaign_sync.run.live import Finding
 
 MAPPINGS = Path("include/mappings")
 
@@ -34,6 +39,19 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m campaign_sync", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    new = commands.add_parser("new", help="draft a mapping file from the metadata of both systems")
+    new.add_argument("table", help="logical name of the table, such as contact")
+    new.add_argument("resource", help="API name of the Campaign resource, such as profile")
+    new.add_argument(
+        "--file", type=Path, help=f"the file to write; default: a name made from both, in {MAPPINGS}"
+    )
+    new.add_argument(
+        "--pair", action="append", default=[], metavar="FIELD=COLUMN",
+        help="what the names do not say: this field from this column (may be given several times)",
+    )  # fmt: skip
+    new.add_argument("--print", action="store_true", help="print the file instead of writing it")
+    new.set_defaults(run=run_new)
 
     check = commands.add_parser("check", help="check mapping files; needs no connection")
     check.add_argument("files", nargs="*", type=Path, help=f"mapping files; default: all of {MAPPINGS}")
@@ -71,34 +89,73 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def run_new(options: argparse.Namespace) -> int:
+    """Draft a mapping; a file that is there is never touched."""
+    from campaign_sync.draft.new import read_and_draft
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.hooks.dataverse import DataverseHook
+
+    if options.file and options.file.suffix not in (".yaml", ".yml"):
+        raise SyncError("no name of a mapping file", str(options.file), "Let it end in .yaml")
+    folder = options.file.parent if options.file else MAPPINGS
+    if not folder.is_dir():
+        raise SyncError(
+            "there is no such folder", str(folder), "Run this in the project's folder, or make it"
+        )
+    path, drafted = read_and_draft(
+        options.table,
+        options.resource,
+        file=options.file,
+        folder=folder,
+        mappings=_readable(folder),
+        wanted=dict(map(_pair, options.pair)),
+        dataverse=DataverseHook(),
+        campaign=CampaignHook(),
+    )
+    if options.print:
+        options.say(drafted.text, end="")
+    else:
+        _write_new(path, drafted.text)
+    tell = partial(print, file=sys.stderr) if options.print else options.say
+    tell(f"{path}: {drafted.fields} fields are mapped. Decide before it runs:")
+    for decision in drafted.decisions:
+        tell(f"  - {decision}")
+    return 0
+
+
 def run_check(options: argparse.Namespace) -> int:
-    """Check mapping files; with --live also against metadata of both systems."""
+    """Check mapping files, each problem one line; with --live also against both systems. Warnings are no problems."""
     files = options.files or _files()
     if not files:
         raise SyncError(
             "there are no mapping files", str(MAPPINGS), "Name some, or run this in the project's folder"
         )
     problems: dict[str, list[str]] = {}
+    remarks: list[str] = []
     mappings: list[Mapping] = []
     for file in files:
         try:
             mappings.append(load_mapping(file))
         except MappingError as problem:
-            problems[str(file)] = [str(problem)]
+            problems[str(file)] = [str(each) for each in problem.one_by_one()]
     try:
         check_together(mappings)
     except MappingError as conflict:
-        for each in (conflict, *conflict.others):
+        for each in conflict.one_by_one():
             problems.setdefault(each.file, []).append(str(each))
     for mapping in mappings if options.live else ():
+        errors: list[str] = []
         try:
-            found = _live(mapping)
-        except SyncError as problem:
-            found = [str(problem)]
-        if found:
-            problems.setdefault(mapping.path, []).extend(found)
+            for finding in _live(mapping):
+                (errors if finding.grade == "error" else remarks).append(finding.text)
+        except SyncError as problem:  # a connection or a credential: the same for every file, and told once
+            errors.append(str(problem))
+        if errors:
+            problems.setdefault(mapping.path, []).extend(errors)
     for text in dict.fromkeys(text for texts in problems.values() for text in texts):
         print(text, file=sys.stderr)
+    for text in remarks:
+        options.say(text)
     good, plural = len(files) - len(problems), "s" * (len(files) != 1)
     options.say(f"{len(files)} mapping file{plural}: {good} good, {len(problems)} with problems.")
     return 1 if problems else 0
@@ -169,23 +226,47 @@ def run_setup(options: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-def _live(mapping: Mapping) -> list[str]:
+def _live(mapping: Mapping) -> Iterator[Finding]:
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
-    from campaign_sync.rows.checks import check_expectations
-    from campaign_sync.rows.examples import run_examples
-    from campaign_sync.rows.fitting import check_examples
-    from campaign_sync.run.systems import read_schemas
+    from campaign_sync.run.live import look
 
-    check_expectations(mapping)
-    dataverse = DataverseHook()
-    _, resource = read_schemas(mapping, dataverse, CampaignHook())
-    table = dataverse.table(mapping.extract.table)  # with all its columns: an example may give any
-    check_examples(mapping, table)
-    failed = [result for result in run_examples(mapping, table, resource) if not result.passed]
-    return [
-        f"{mapping.path}:{result.line}: example “{result.name}”: {result.difference}" for result in failed
-    ]
+    return look(mapping, DataverseHook(), CampaignHook())
+
+
+def _readable(folder: Path) -> list[Mapping]:
+    """The mappings of a folder; one with a mistake is told and passed over, as its table cannot be known."""
+    mappings = []
+    for file in mapping_files(folder):
+        try:
+            mappings.append(load_mapping(file))
+        except MappingError as problem:
+            print(problem, file=sys.stderr)
+    return mappings
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, _, column = text.partition("=")
+    if not field or not column:
+        raise SyncError(f"{text!r} is no pair", "--pair", "Write --pair firstName=firstname")
+    return field, column
+
+
+def _write_new(path: Path, text: str) -> None:
+    twin = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
+    try:
+        if twin.exists():  # it would be a flow of the same name
+            raise FileExistsError
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SyncError(
+            "the file is there already", str(path), "Name another with --file, or --print the draft"
+        ) from None
+    except OSError as error:
+        raise SyncError(
+            f"cannot be written: {error.strerror}", str(path), "Check folder and rights"
+        ) from None
 
 
 def _file(name: str) -> Path:

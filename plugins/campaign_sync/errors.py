@@ -52,6 +52,10 @@ class MappingError(SyncError):
         self.key = key
         self.others = others
 
+    def one_by_one(self) -> tuple[MappingError, ...]:
+        """Each problem as an error of its own, this one first."""
+        return MappingError(self.file, self.line, self.key, self.problem, self.remedy), *self.others
+
     def __str__(self) -> str:
         heading = super().__str__()
         if not self.others:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.campaign import CampaignHook
+from campaign_sync.hooks.campaign_keys import KeyStanding
 from campaign_sync.schema import ResourceSchema
 from campaign_sync.writes import Outcome, Write
 
@@ -490,3 +491,28 @@ def test_nobodys_values_and_no_secret_are_told(
     assert sandbox.env["CAMPAIGN_CLIENT_SECRET"] not in everything
     assert hook._bearer.value() not in everything
     assert "Campaign POST /alderleaf/campaign/profileAndServicesExt/profile: 500" in caplog.text
+
+
+def test_records_say_whether_a_field_identifies_them(
+    hook: CampaignHook, sandbox: Sandbox, calls: Callable[[], int]
+) -> None:
+    fields = {"codeId": {"length": 40}, "code": {"length": 40}}
+    shop = {"resource": "cusShop", "fields": fields, "keys": {"codeKey": {"fields": ["codeId"]}}}
+    sandbox.control("POST", "/sandbox/campaign/resources", shop)
+    shops = hook.resource("cusShop")
+    calls()
+    assert hook.key_standing(shops, "codeId") == KeyStanding(None)
+    assert calls() == 1
+
+    first, second, third = new_key(), new_key(), new_key()
+    rows = [
+        {"codeId": first, "code": third},
+        {"codeId": second, "code": third},
+        {"codeId": third, "code": "@x"},
+    ]
+    sandbox.control("POST", "/sandbox/campaign/seed", {"resource": "cusShop", "rows": rows})
+    assert hook.key_standing(shops, "codeId") == KeyStanding(True)
+    assert calls() == 2
+    # There is a record of that key, but the field it was taken from is another one.
+    assert hook.key_standing(shops, "code") == KeyStanding(False, (third,))
+    sandbox.control("POST", "/sandbox/campaign/resources", {"resource": "cusShop", "delete": True})

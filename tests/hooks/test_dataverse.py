@@ -384,3 +384,9 @@ def test_no_value_and_no_secret_is_told(
     assert sandbox.env["DATAVERSE_CLIENT_SECRET"] not in everything
     assert hook._bearer.value() not in everything
     assert "Dataverse GET /api/data/v9.2/contacts?$select: 200" in caplog.text
+
+
+def test_lookups_say_which_tables_they_may_lead_to(hook: DataverseHook) -> None:
+    targets = hook.lookup_targets("contact")
+    assert targets["parentcustomerid"] == ("account", "contact")
+    assert "firstname" not in targets

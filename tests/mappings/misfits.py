@@ -31,6 +31,15 @@ MISFITS = [
         "no field location.town",
         "",
     ),
+    (
+        "a field under both its names",
+        "blackListEmail: donotemail\ndenyListEmail: donotbulkemail",
+        "",
+        6,
+        "map.denyListEmail",
+        "denyListEmail is mapped twice, in line 5 as blackListEmail",
+        "Remove one of the two lines",
+    ),
     ("a read-only field", "age: numberofchildren", "", 5, "map.age", "age is read-only", "Remove this line"),
     (
         "a whole item",

@@ -11,17 +11,29 @@ from campaign_sync.schema import ResourceSchema, TableSchema
 HERE = Path(__file__).parent
 
 CONTACT = TableSchema.from_json(json.loads((HERE / "contact.json").read_text("utf-8")))
-PROFILE = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+_PUBLISHED = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+#: With an opt-out under both its names, as the hook gives it (campaign.md §5).
+PROFILE = _PUBLISHED._replace(
+    fields=_PUBLISHED.fields | {"denyListEmail": _PUBLISHED.fields["blackListEmail"]}
+)
 
 
-def mapping_of(folder: Path, body: str = "", fields: str = "", name: str = "contacts_to_profiles") -> Mapping:
+def mapping_of(
+    folder: Path,
+    body: str = "",
+    fields: str = "",
+    name: str = "contacts_to_profiles",
+    key: str = "externalId",
+    table: str = "contact",
+    resource: str = "profile",
+) -> Mapping:
     """A mapping whose key is mapped, with more fields (lines `target: source`) and more sections."""
     mapped = "".join(f"  {line.strip()}\n" for line in fields.strip().splitlines() if line.strip())
     text = (
         "description: Contacts become profiles.\n"
-        "extract: {table: contact}\n"
-        f"map:\n  externalId: {{from: contactid, key: true}}\n{mapped}"
-        f"load: {{resource: profile}}\n{body}"
+        f"extract: {{table: {table}}}\n"
+        f"map:\n  {key}: {{from: {table}id, key: true}}\n{mapped}"
+        f"load: {{resource: {resource}}}\n{body}"
     )
     file = folder / f"{name}.yaml"
     file.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +16,7 @@ from requests import Session
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import ims
 from campaign_sync.hooks.campaign_answers import judge
+from campaign_sync.hooks.campaign_keys import KeyStanding, key_standing
 from campaign_sync.hooks.campaign_metadata import read_resource
 from campaign_sync.hooks.campaign_writes import Unclear, Writer
 from campaign_sync.hooks.pace import Pace
@@ -92,6 +93,10 @@ class CampaignHook(HttpHook):
                 "organisational units, or has orgUnit mapped"
             )
             raise RefusedError("Campaign", f"/{resource.endpoint}/{key}", 404, "", problem, remedy)
+
+    def key_standing(self, resource: ResourceSchema, key_field: str) -> KeyStanding:
+        """Finds out, from records that are there, whether a field identifies them: two engine calls at most."""
+        return key_standing(self._rest, resource, key_field, partial(self.read, resource))
 
     def read(self, resource: ResourceSchema, key: str) -> dict[str, Any] | None:
         """Reads one record by its business key; None when there is none to see."""

@@ -14,7 +14,12 @@ from requests import Session
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import entra, queries
-from campaign_sync.hooks.dataverse_metadata import change_tracking_off, enable_change_tracking, read_table
+from campaign_sync.hooks.dataverse_metadata import (
+    change_tracking_off,
+    enable_change_tracking,
+    lookup_targets,
+    read_table,
+)
 from campaign_sync.hooks.pages import Page, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
 from campaign_sync.hooks.rest import Rest
@@ -60,6 +65,10 @@ class DataverseHook(HttpHook):
     def table(self, name: str, columns: Iterable[str] | None = None) -> TableSchema:
         """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist."""
         return read_table(self._rest, self._root, name, columns)
+
+    def lookup_targets(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Reads which tables each lookup of a table may lead to."""
+        return lookup_targets(self._rest, self._root, name)
 
     def require_change_tracking(self, table: TableSchema) -> None:
         """Refuses a table without change tracking, saying how to switch it on."""

@@ -72,13 +72,18 @@ def mapping_files(folder: Path) -> list[Path]:
 
 def load_mapping(path: str | Path) -> Mapping:
     """The mapping in a file; raises one MappingError that tells all that is wrong with it."""
-    file = Path(path)
     try:
-        raw = file.read_bytes()
+        raw = Path(path).read_bytes()
     except OSError as error:
         raise MappingError(
             str(path), 0, "", f"cannot be read: {error.strerror}", "Check name and rights"
         ) from error
+    return parse_mapping(raw, path)
+
+
+def parse_mapping(raw: bytes, path: str | Path) -> Mapping:
+    """The mapping in the bytes of a file that is, or will be, at this path; raises as ``load_mapping`` does."""
+    file = Path(path)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem):
         remedy = "Rename it <source things>_to_<target things>.yaml, in lower-case letters, digits and _"
         raise MappingError(str(path), 0, "", f"a flow cannot be called {file.stem!r}", remedy)

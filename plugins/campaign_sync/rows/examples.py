@@ -60,7 +60,7 @@ def frame_of(rows: Sequence[dict[str, Any]], table: TableSchema) -> pd.DataFrame
 
 def _difference(example: Example, mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> str:
     expected = {"dropped": example.dropped, "rejected": example.rejected}
-    fate, rule, row = _fate(frame_of([example.given], table), mapping, table, resource)
+    fate, rule, row = outcome(example.given, mapping, table, resource)
     if example.loads is None:
         wanted = next((each, name) for each, name in expected.items() if name)
         return "" if (fate, rule) == wanted else f"expected {' by '.join(wanted)}, got {_told(fate, rule)}"
@@ -72,12 +72,13 @@ def _difference(example: Example, mapping: Mapping, table: TableSchema, resource
     )
 
 
-def _fate(
-    frame: pd.DataFrame, mapping: Mapping, table: TableSchema, resource: ResourceSchema
+def outcome(
+    given: dict[str, Any], mapping: Mapping, table: TableSchema, resource: ResourceSchema
 ) -> tuple[str, str, dict[str, Any]]:
-    """What becomes of one row: its fate, the rule, and what would be written."""
+    """What becomes of one row: its fate (loaded, dropped, rejected), the rule, and what would be written."""
     from campaign_sync.rows.checks import check_rows
 
+    frame = frame_of([given], table)
     steps: tuple[Callable[[pd.DataFrame], Sifted], ...] = (
         lambda rows: filter_rows(rows, mapping, table),
         lambda rows: map_rows(rows, mapping, table, resource),

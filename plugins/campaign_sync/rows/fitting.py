@@ -67,9 +67,15 @@ def check_examples(mapping: Mapping, table: TableSchema) -> None:
 def _misfits(
     mapping: Mapping, table: TableSchema, resource: ResourceSchema
 ) -> Iterator[tuple[Place, str, str]]:
+    names: dict[str, str] = {}  # of the instance -> of the mapping
     for target, how in mapping.map.items():
         place = ("map", target)
         column, field = table.column(how.source), resource.fields.get(target)
+        other = names.setdefault(field.name, target) if field else target
+        if other != target:
+            # Two sources never feed one target field (I2), whichever of its names they use (campaign.md §5)
+            problem = f"{target} is mapped twice, in line {mapping.line('map', other)} as {other}"
+            yield place, problem, "Remove one of the two lines: it is one field with two names"
         if column is None:
             yield (*place, "from"), *_no_column(how.source, table)
         if field is None:

@@ -1,0 +1,1 @@
+"""Drafts mapping files from the metadata of both systems (P3)."""
