@@ -360,9 +360,11 @@ def test_a_dynamics_that_asks_for_patience_gets_it(watch: Watch, systems: System
     assert watch.pauses[-2:] == [700, SECONDS]
 
 
+@pytest.mark.parametrize("status", [401, 400])
 def test_a_wrong_secret_makes_one_run_red_where_people_look(
-    watch: Watch, systems: Systems, watches: Any, caplog: pytest.LogCaptureFixture
+    watch: Watch, systems: Systems, watches: Any, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
+    systems.switch(entra__wrong_secret_status=status)
     watch.airflow.connect("dataverse", password="wrong")
     newer = watches()
     with caplog.at_level(logging.INFO):
