@@ -36,6 +36,11 @@ class SandboxApi:
         counters = self._call("GET", "/sandbox/counters")
         return int(counters.get("campaign.engine_calls", 0))
 
+    def journal(self) -> list[dict[str, Any]]:
+        """The requests that all systems have seen, the last 10,000."""
+        found: list[dict[str, Any]] = self._call("GET", "/sandbox/journal")
+        return found
+
     def _all(self, path: str, key: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         after = ""

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 
 pytestmark = pytest.mark.airflow
@@ -33,6 +34,16 @@ def dags_in(folder: Path) -> dict[str, Any]:
     dags = list(dags_in(folder))
     assert len({dag.dag_id for dag in dags}) == len(dags)
     return {dag.dag_id: dag for dag in dags}
+
+
+def assets(dag: Any) -> list[Any]:
+    """The assets that start a DAG."""
+    return list(getattr(dag.timetable.asset_condition, "objects", ()))
+
+
+def watchers(dag: Any) -> list[Any]:
+    """What watches the assets that start a DAG."""
+    return [each for asset in assets(dag) for each in asset.watchers]
 
 
 def test_every_mapping_has_a_dag_and_every_dag_a_mapping() -> None:
@@ -91,6 +102,7 @@ def test_a_broken_mapping_is_a_dag_of_its_own_that_shows_the_error(tmp_path: Pat
         assert f"{name}.yaml" in dag.doc_md
         assert "Other flows are not affected" in dag.doc_md
         assert not dag.timetable.can_be_scheduled, "a broken flow must not run by itself"
+        assert not watchers(dag)
     assert "a_broken_one.yaml:2: extract.tabel" in dags["a_broken_one"].doc_md
     assert "table" in dags["a_broken_one"].doc_md
 
@@ -98,10 +110,11 @@ def test_a_broken_mapping_is_a_dag_of_its_own_that_shows_the_error(tmp_path: Pat
 @pytest.mark.parametrize(
     "schedule", ["61 * * * *", "a b c d e", "*/0 * * * *", "* * * * MON-FRY", "0 0 31 2 *"]
 )
+@pytest.mark.parametrize("watch", ["10s", "off"])
 def test_a_schedule_that_airflow_cannot_keep_is_a_broken_mapping_and_harms_no_other(
-    tmp_path: Path, schedule: str
+    tmp_path: Path, schedule: str, watch: str
 ) -> None:
-    (tmp_path / "accounts_to_things.yaml").write_text(f'schedule: "{schedule}"\n{GOOD}')
+    (tmp_path / "accounts_to_things.yaml").write_text(f'schedule: "{schedule}"\nwatch: {watch}\n{GOOD}')
     (tmp_path / "contacts_to_profiles.yaml").write_text((SHIPPED / "contacts_to_profiles.yaml").read_text())
     dags = dags_in(tmp_path)
     assert "broken mapping" in dags["accounts_to_things"].tags
@@ -157,12 +170,54 @@ def test_a_changed_mapping_is_a_new_version_of_its_dag(tmp_path: Path) -> None:
     assert version() != first
 
 
-def test_a_flow_runs_one_at_a_time_and_makes_up_for_nothing(tmp_path: Path) -> None:
+def test_a_flow_runs_one_at_a_time_and_makes_up_for_nothing() -> None:
     dag = dags_in(SHIPPED)["contacts_to_profiles"]
     assert dag.max_active_runs == 1
     assert dag.catchup is False
+
+
+def test_a_flow_starts_when_something_changed_and_once_a_day(tmp_path: Path) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    dag = dags_in(tmp_path)["accounts_to_things"]
+    clock = dag.timetable.timetable
+    assert (clock.expression, str(clock.timezone)) == ("0 0 * * *", "UTC")
+    assert [each.name for each in assets(dag)] == ["work_for_accounts_to_things"]
+    assert [each.trigger.flow for each in watchers(dag)] == ["accounts_to_things"]
+
+
+def test_a_backfill_finds_intervals_beside_the_watch(tmp_path: Path) -> None:
+    """Airflow offers no backfill of a timetable that is not periodic (airflow.md §5)."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    stored = DagSerialization.serialize_dag(dags_in(tmp_path)["accounts_to_things"])
+    timetable = DagSerialization.deserialize_dag(stored).timetable
+    assert timetable.periodic
+    interval = timetable.infer_manual_data_interval(run_after=pendulum.datetime(2026, 11, 20, 6))
+    assert (interval.start.day, interval.end.day) == (19, 20)
+
+
+def test_a_flow_may_run_by_the_clock_only_or_by_hand_only(tmp_path: Path) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text("watch: off\nschedule: 0 2 * * *\n" + GOOD)
+    dag = dags_in(tmp_path)["accounts_to_things"]
+    assert (dag.timetable.expression, watchers(dag)) == ("0 2 * * *", [])
     (tmp_path / "accounts_to_things.yaml").write_text("schedule: ~\n" + GOOD)
-    assert not dags_in(tmp_path)["accounts_to_things"].timetable.can_be_scheduled
+    dag = dags_in(tmp_path)["accounts_to_things"]
+    assert (dag.timetable.can_be_scheduled, watchers(dag)) == (False, [])
+
+
+def test_a_watcher_is_the_same_for_the_same_mapping_and_another_for_a_changed_one(tmp_path: Path) -> None:
+    """Airflow tells triggers apart by what they are made with; it stops the one that no flow has any more."""
+
+    def watcher() -> Any:
+        return watchers(dags_in(tmp_path)["accounts_to_things"])[0].trigger.serialize()
+
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    first = watcher()
+    assert watcher() == first
+    json.dumps(first)
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD.replace("accountid", "name"))
+    assert watcher() != first
 
 
 def test_every_task_is_tried_again_as_the_error_tree_says() -> None:

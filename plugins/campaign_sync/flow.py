@@ -16,6 +16,8 @@ from typing import Any
 from airflow.sdk import (
     DAG,
     Asset,
+    AssetOrTimeSchedule,
+    AssetWatcher,
     CronDataIntervalTimetable,
     Param,
     get_parsing_context,
@@ -37,6 +39,7 @@ from campaign_sync.operators import (
     ReplaceOperator,
 )
 from campaign_sync.retry import SyncRetryPolicy
+from campaign_sync.watching import FeedTrigger
 
 PARAMS: dict[str, Any] = {
     "replay": Param(
@@ -86,8 +89,7 @@ def sync_dag(mapping: Mapping) -> DAG:
         mapping.name,
         description=mapping.description,
         doc_md=documentation(mapping),
-        # A plain cron string has no data interval in Airflow 3, and a backfill needs one.
-        schedule=CronDataIntervalTimetable(mapping.schedule, timezone="UTC") if mapping.schedule else None,
+        schedule=_schedule(mapping),
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
@@ -135,6 +137,29 @@ def sync_dag(mapping: Mapping) -> DAG:
     return dag
 
 
+def _schedule(mapping: Mapping) -> Any:
+    """By the clock, and when there is work to do (I16)."""
+    if mapping.schedule is None:
+        return None
+    # A plain cron string has no data interval in Airflow 3, and a backfill needs one.
+    clock = CronDataIntervalTimetable(mapping.schedule, timezone="UTC")
+    if mapping.looks_every is None:
+        return clock
+    trigger = FeedTrigger(
+        flow=mapping.name,
+        mapping_sha=mapping.sha,
+        columns=[name for name in mapping.columns() if name != mapping.map[mapping.key_field].source],
+        seconds=int(mapping.looks_every.total_seconds()),
+    )
+    work = Asset(
+        f"work_for_{mapping.name}",
+        uri=f"campaign-sync://{mapping.name}/work",
+        group="campaign_sync",
+        watchers=[AssetWatcher(name=f"changes_for_{mapping.name}", trigger=trigger)],
+    )
+    return AssetOrTimeSchedule(timetable=clock, assets=[work])
+
+
 def dags_in(folder: Path) -> Iterator[DAG]:
     """A DAG for every mapping file in the folder; within a task's own process, only for the one that it belongs to."""
     wanted = get_parsing_context().dag_id
@@ -157,7 +182,7 @@ def _dag(mapping: Mapping, path: Path) -> DAG:
     try:
         dag = sync_dag(mapping)
         # Airflow would find out later, and for the whole file with all its DAGs.
-        dag.timetable.validate()
+        getattr(dag.timetable, "timetable", dag.timetable).validate()
         if mapping.schedule and not mapping.schedule.startswith("@"):
             croniter(mapping.schedule).get_prev()  # 31 February can be written, and never comes
     except Exception as error:  # noqa: BLE001 - one mapping's trouble must not take the others' DAGs away

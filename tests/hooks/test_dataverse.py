@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.dataverse import DataverseHook, Page
+from campaign_sync.hooks.pages import has_rows
 from campaign_sync.schema import TableSchema
 
 from tests.hooks.conftest import FakeTime, dataverse_connection
@@ -205,15 +206,42 @@ def test_a_row_deleted_and_made_anew_is_not_told_as_deleted(
     assert [page.deleted for page in pages] == [[]]
 
 
+def test_that_something_changed_is_known_without_reading_it(
+    hook: DataverseHook, contact: TableSchema, mutate: Callable[..., dict[str, Any]], sandbox: Sandbox
+) -> None:
+    one, two, three = sorted(stored(sandbox))[:3]
+    for change in (
+        {"create": [{"lastname": "N"}]},
+        {"touch": 50},
+        {"delete": [one]},
+        {"delete": [two, three]},
+    ):
+        before = place(hook.changes(contact, COLUMNS))
+        assert not hook.has_changes(before)
+        mutate(**change)
+        sandbox.control("POST", "/sandbox/counters/reset")
+        assert hook.has_changes(before)
+        assert hook.has_changes(before), "nothing is consumed"
+        assert len(sandbox.control("GET", "/sandbox/journal")) == 2
+    assert sum(len(page.deleted) for page in hook.changes(contact, COLUMNS, before)) == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"value": null}', b'{"value": {}}', b'{"value": [}'])
+def test_what_is_no_page_does_not_say_that_nothing_changed(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        has_rows(body)
+
+
 def test_an_expired_place_is_known_by_its_code(
     hook: DataverseHook, contact: TableSchema, mutate: Callable[..., dict[str, Any]], sandbox: Sandbox
 ) -> None:
     before = place(hook.changes(contact, COLUMNS))
     mutate(touch=1)
     sandbox.control("POST", "/sandbox/dataverse/delta_tokens/expire")
-    with pytest.raises(RefusedError) as caught:
-        list(hook.changes(contact, COLUMNS, before))
-    assert caught.value.code == "0x80044352"
+    for read in (lambda: list(hook.changes(contact, COLUMNS, before)), lambda: hook.has_changes(before)):
+        with pytest.raises(RefusedError) as caught:
+            read()
+        assert caught.value.code == "0x80044352"
 
 
 def test_a_place_made_for_fewer_columns_is_not_read_as_if_they_were_empty(
@@ -231,6 +259,8 @@ def test_a_place_of_another_environment_gets_no_token(hook: DataverseHook, conta
     link = "https://other.crm4.dynamics.com/api/data/v9.2/contacts?$deltatoken=1"
     with pytest.raises(RefusedError, match="another host"):
         list(hook.changes(contact, COLUMNS, link))
+    with pytest.raises(RefusedError, match="another host"):
+        hook.has_changes(link)
 
 
 @pytest.mark.parametrize(

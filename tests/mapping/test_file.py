@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,30 @@ def load(folder: Path, text: str | bytes, name: str = "contacts_to_profiles.yaml
 
 def test_a_plain_mapping_has_defaults_for_everything_else(tmp_path):
     mapping = load(tmp_path, PLAIN)
-    assert (mapping.name, mapping.owner, mapping.schedule) == (
-        "contacts_to_profiles",
-        "airflow",
-        "*/5 * * * *",
-    )
+    assert (mapping.name, mapping.owner) == ("contacts_to_profiles", "airflow")
+    assert (mapping.schedule, mapping.watch) == ("@daily", "10s")
+    assert mapping.looks_every == timedelta(seconds=10)
     assert (mapping.extract.picklists, mapping.extract.deletes, mapping.filter) == ("label", "ignore", None)
     assert mapping.map["email"].source == "emailaddress1"
     assert mapping.map["email"].updates
     assert mapping.key_field == "externalId"
     assert mapping.reconcile.allows(1_000_000, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("words", "every"),
+    [
+        ("watch: 2m", 120),
+        ("watch: 1 s", 1),
+        ("watch: off", None),
+        ("schedule: ~", None),
+        ("schedule: ~\nwatch: off", None),
+        ("schedule: '@hourly'", 10),
+    ],
+)
+def test_a_flow_is_watched_unless_it_says_off_or_runs_by_hand_only(tmp_path, words, every):
+    looks_every = load(tmp_path, f"{PLAIN}{words}\n").looks_every
+    assert (looks_every and looks_every.total_seconds()) == every
 
 
 def test_the_columns_are_those_of_map_and_filter_once_each_and_sorted(tmp_path):

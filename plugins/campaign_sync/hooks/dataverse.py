@@ -20,7 +20,8 @@ from campaign_sync.hooks.dataverse_metadata import (
     lookup_targets,
     read_table,
 )
-from campaign_sync.hooks.pages import Page, read_page
+from campaign_sync.hooks.pace import Patience
+from campaign_sync.hooks.pages import Page, has_rows, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.hooks.sessions import (
@@ -58,9 +59,12 @@ class DataverseHook(HttpHook):
     conn_type = "dataverse"
     hook_name = "Dynamics 365 (Dataverse)"
 
-    def __init__(self, dataverse_conn_id: str = default_conn_name) -> None:
+    def __init__(
+        self, dataverse_conn_id: str = default_conn_name, *, patience: Patience | None = None
+    ) -> None:
         super().__init__(http_conn_id=dataverse_conn_id, auth_type=lambda *_: self._bearer)
         self.dataverse_conn_id = dataverse_conn_id
+        self.patience = patience
 
     def table(self, name: str, columns: Iterable[str] | None = None) -> TableSchema:
         """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist."""
@@ -105,6 +109,12 @@ class DataverseHook(HttpHook):
                 remedy = "Report it; nothing was forgotten, the next run reads the same changes again"
                 raise RefusedError("Dataverse", f"table {table.name}", 200, "", problem, remedy)
             yield page._replace(deleted=self._gone(table, page.deleted)) if page.deleted else page
+
+    def has_changes(self, delta_link: str) -> bool:
+        """Says whether anything changed since `delta_link`, with one request for a page of one row; errors as
+        :meth:`changes`. Nothing is consumed: the link stays as good as it was.
+        """
+        return self._rest.fetch(delta_link, has_rows, headers={"Prefer": _page_size(1)})
 
     def covers(self, delta_link: str, table: TableSchema, columns: Collection[str]) -> bool:
         """Says whether a stored link delivers all of these columns: what it lacks would arrive as nulls."""
@@ -218,7 +228,14 @@ class DataverseHook(HttpHook):
 
     @cached_property
     def _rest(self) -> Rest:
-        return Rest(DATAVERSE, self._environment, self.get_conn, bearer=self._bearer, read_timeout=120.0)
+        return Rest(
+            DATAVERSE,
+            self._environment,
+            self.get_conn,
+            bearer=self._bearer,
+            patience=self.patience,
+            read_timeout=120.0,
+        )
 
     @cached_property
     def _bearer(self) -> Bearer:
@@ -231,7 +248,9 @@ class DataverseHook(HttpHook):
         credentials = entra.Credentials(
             authority, tenant, self._connection.login, self._connection.password, self._environment
         )
-        rest = Rest(ENTRA, authority, lambda: bare(HttpHook.get_conn(self), self._verify))
+        rest = Rest(
+            ENTRA, authority, lambda: bare(HttpHook.get_conn(self), self._verify), patience=self.patience
+        )
         return Bearer(entra.token_source(credentials, rest), self._environment)
 
 

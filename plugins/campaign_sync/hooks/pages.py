@@ -72,6 +72,14 @@ def read_page(body: bytes, columns: Sequence[Column], key: str) -> Page:
     )
 
 
+def has_rows(body: bytes) -> bool:
+    """Whether a page lists rows, deleted ones included, or more pages follow; ValueError as in :func:`read_page`."""
+    page = json.loads(body)
+    if not isinstance(page, dict) or not isinstance(page.get("value"), list):
+        raise ValueError("not a page")
+    return bool(page["value"]) or "@odata.nextLink" in page
+
+
 def _arrow_type(kind: str) -> pa.DataType:
     import pyarrow as pa
 

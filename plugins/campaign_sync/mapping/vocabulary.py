@@ -5,8 +5,8 @@ Cheap: every DAG file imports it. Not for reading files (``mapping``), nor for j
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,6 +25,7 @@ from campaign_sync.mapping.conditions import Filter, conditions, rules
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
 from campaign_sync.mapping.limits import Guard, Reconcile
 from campaign_sync.mapping.recipes import RECIPES
+from campaign_sync.mapping.rhythm import ScheduleText, WatchText, watch_interval
 from campaign_sync.mapping.wording import (
     CLOSED,
     ColumnName,
@@ -32,11 +33,6 @@ from campaign_sync.mapping.wording import (
     PlainOrEmpty,
     Wrong,
     meant,
-)
-
-_CRON = re.compile(r"@(hourly|daily|weekly|monthly|quarterly|yearly)|(\S+ ){4}\S+")
-_CRON_PART = re.compile(
-    r"(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*"
 )
 
 
@@ -152,8 +148,13 @@ class Vocabulary(BaseModel):
 
     description: StrictStr = Field(description="One sentence for the people who see this flow in Airflow.")
     owner: StrictStr = Field(default="airflow", description="Who is asked when it fails.")
-    schedule: StrictStr | None = Field(
-        default="*/5 * * * *", description="When it runs, as cron; empty: only by hand."
+    schedule: ScheduleText | None = Field(
+        default="@daily",
+        description="When it runs by the clock, whether anything changed or not, as cron; empty: only by hand.",
+    )
+    watch: WatchText = Field(
+        default="10s",
+        description='How often Dynamics is asked whether anything changed, which starts a run: "10s", "5m"; "off".',
     )
     extract: Extract = Field(description="What is read.")
     filter: Filter | None = Field(
@@ -179,17 +180,20 @@ class Vocabulary(BaseModel):
     )
     examples: tuple[Example, ...] = Field(default=(), description="Rows and their outcomes, run as tests.")
 
-    @field_validator("schedule")
-    @classmethod
-    def _a_schedule(cls, text: str | None) -> str | None:
-        if text is not None and not (
-            _CRON.fullmatch(text) and (text[0] == "@" or all(map(_CRON_PART.fullmatch, text.split())))
-        ):
+    @model_validator(mode="after")
+    def _watched_or_by_hand(self) -> Vocabulary:
+        if self.schedule is None and "watch" in self.model_fields_set and self.watch != "off":
             raise Wrong(
-                f"{text!r} is not a schedule",
-                'Write five cron parts such as "*/5 * * * *", or @hourly, @daily …',
+                "a flow without a schedule runs only by hand, and is not watched",
+                "Leave schedule out (it is @daily then), or watch",
+                at=("watch",),
             )
-        return text
+        return self
+
+    @property
+    def looks_every(self) -> timedelta | None:
+        """The time between two looks for changes; None for a flow that is not watched."""
+        return watch_interval(self.watch) if self.schedule is not None else None
 
     @field_validator("map")
     @classmethod

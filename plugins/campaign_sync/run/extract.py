@@ -32,7 +32,7 @@ NEW_COLUMNS = "the mapping reads columns that it did not read before: all rows w
 
 #: An expired delta link is known by its code, whatever the status (dataverse.md §4.5); one that asks for a column which
 #: has been dropped since, by the status of a bad request.
-EXPIRED, BAD_REQUEST = "0x80044352", 400
+DATAVERSE, EXPIRED, BAD_REQUEST = "Dataverse", "0x80044352", 400
 
 
 class Piece(NamedTuple):
@@ -112,7 +112,7 @@ class Source:
                 yield page
             return
         except RefusedError as error:
-            if not _gave_up(error):
+            if not gave_up(error):
                 raise
             refusal = error
         if not window.dry_run:
@@ -162,7 +162,7 @@ class Source:
                 for page in self.dataverse.changes(self.table, (), link):
                     yield page._replace(rows=self._no_rows)
             except RefusedError as error:
-                if not _gave_up(error):
+                if not gave_up(error):
                     raise
                 yield from self._missing(comparison)
                 self.notes.append(f"{error.problem}: {_gone(comparison)}")
@@ -236,8 +236,10 @@ def in_pieces(pages: Iterable[Page], size: int = BATCH_ROWS) -> Iterator[Piece]:
         yield Piece(pa.Table.from_batches(rows), deleted)
 
 
-def _gave_up(error: RefusedError) -> bool:
-    return error.status == BAD_REQUEST or error.code.lower() == EXPIRED
+def gave_up(error: RefusedError) -> bool:
+    """Whether Dataverse refuses to follow a place in the change feed that it once gave out."""
+    # A bad request to Entra ID is a wrong secret: it says nothing about the place.
+    return error.system == DATAVERSE and (error.status == BAD_REQUEST or error.code.lower() == EXPIRED)
 
 
 def _gone(comparison: Comparison) -> str:
