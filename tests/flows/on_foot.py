@@ -6,6 +6,8 @@ import logging
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,28 +15,58 @@ from typing import Any
 KILLED = 57  # the exit code of a process that was killed at the appointed point
 
 
-def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
-    """Take all steps of one scheduled run; return reconcile's report."""
+class Asked(Exception):
+    """The guard asked a person, who said no: `question` is what they read."""
+
+    def __init__(self, question: Any) -> None:
+        super().__init__(question.subject, question.body)
+        self.question = question
+
+
+def walk(
+    mapping_file: Path,
+    run_id: str,
+    *,
+    run_type: str = "scheduled",
+    interval: tuple[datetime | None, datetime | None] = (None, None),
+    **params: Any,
+) -> dict[str, Any]:
+    """Take all steps of one run; return reconcile's report.
+
+    Raises Asked after a person has said no to the guard, and whatever extract and reconcile raise.
+    """
+    from campaign_sync.errors import QualityError, ReconcileError, SyncError
     from campaign_sync.mapping.file import load_mapping
     from campaign_sync.rows.steps import STEPS
-    from campaign_sync.run.guard import guard_run
+    from campaign_sync.run.guard import guard_answered, guard_run
     from campaign_sync.run.run import extract_run, load_batch, reconcile_run, step_batch
 
     mapping, log = load_mapping(mapping_file), logging.getLogger("on_foot")
+    start, end = interval
     context: Any = {
         "run_id": run_id,
-        "params": {},
+        "params": params,
         "dag": SimpleNamespace(dag_id=mapping.name),
-        "dag_run": SimpleNamespace(run_type="scheduled", data_interval_start=None, data_interval_end=None),
+        "dag_run": SimpleNamespace(run_type=run_type, data_interval_start=start, data_interval_end=end),
     }
-    batches = [batch.as_dict() for batch in extract_run(mapping, context, log)]
+    try:
+        batches = [batch.as_dict() for batch in extract_run(mapping, context, log)]
+    except SyncError:
+        with suppress(ReconcileError):
+            reconcile_run(None, [], context, log)
+        raise
     checked = []
     for batch in batches:
         for step in STEPS:
             batch = step_batch(batch, step, log).as_dict()
         checked.append(batch)
     guarded, question = guard_run(checked, context, log) if checked else ([], None)
-    assert question is None, question
+    if question is not None:
+        with suppress(QualityError):
+            guard_answered(False, context, log)
+        with suppress(QualityError):
+            reconcile_run(batches, [], context, log)
+        raise Asked(question)
     loaded = [load_batch(batch, log).as_dict() for batch in guarded]
     return reconcile_run(batches, loaded, context, log)
 
