@@ -6,9 +6,10 @@ refused before the guard sees anything (``refusals.py``).
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -265,7 +266,7 @@ def the_connection_points_elsewhere_while_the_place_has_expired(flow: InStep) ->
 
 
 @asks("deletes")
-def the_environment_lost_the_newest_tenth_when_it_was_restored_from_a_backup(flow: InStep) -> None:
+def the_environment_lost_a_tenth_when_it_was_restored_from_a_backup(flow: InStep) -> None:
     flow.systems.delete(*flow.some(0.1))
     flow.expire()
 
@@ -306,11 +307,13 @@ def the_place_is_lost_and_everything_sent_again_after_a_mass_deletion(flow: InSt
 
 @asks("deletes")
 def the_ledger_is_restored_from_a_backup_and_half_of_the_contacts_are_gone_since(flow: InStep) -> None:
-    ledger = flow.airflow.folder / "campaign_sync" / "ledger.db"
-    flow.airflow.ledger()
-    backup = ledger.with_suffix(".backup")
-    shutil.copy(ledger, backup)
-    flow.touch()
-    flow.walk()
-    flow.systems.delete(*flow.some(0.5))
-    shutil.copy(backup, ledger)
+    folder = flow.airflow.folder / "campaign_sync"
+    with (
+        closing(sqlite3.connect(folder / "ledger.db")) as ledger,
+        closing(sqlite3.connect(folder / "backup.db")) as backup,
+    ):
+        ledger.backup(backup)
+        flow.touch()
+        flow.walk()
+        flow.systems.delete(*flow.some(0.5))
+        backup.backup(ledger)

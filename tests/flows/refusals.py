@@ -72,12 +72,12 @@ def a_filter_names_a_column_that_is_not_there(flow: InStep) -> None:
     flow.edit(ACTIVE, ACTIVE + "    - {column: new_newsleter, equals: true}\n")
 
 
-@refuses("statecode")
+@refuses("is none of its choices")
 def a_filter_names_a_choice_that_is_not_there(flow: InStep) -> None:
     flow.edit("column: statecode, equals: 0", "column: statecode, equals: Aktiv")
 
 
-@refuses("key")
+@refuses("the key must be contactid")
 def the_key_becomes_another_column(flow: InStep) -> None:
     flow.edit("externalId:   {from: contactid, key: true}", "externalId:   {from: employeeid, key: true}")
 

@@ -21,7 +21,7 @@ from tests.flows.reference_app import ReferenceApp
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
 
-PEOPLE, RUNS_A_DAY, DAYS, EVENTS = 500, 6, 7, 30
+PEOPLE, RUNS_A_DAY, DAYS, EVENTS = 500, 4, 7, 45
 
 
 class Week(NamedTuple):
