@@ -57,9 +57,12 @@ class DataverseHook(HttpHook):
         super().__init__(http_conn_id=dataverse_conn_id, auth_type=lambda *_: self._bearer)
         self.dataverse_conn_id = dataverse_conn_id
 
-    def table(self, name: str, columns: Iterable[str] | None = None) -> TableSchema:
-        """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist."""
-        return read_table(self._rest, self._root, name, columns)
+    def table(self, name: str, columns: Iterable[str] | None = None, *, targets: bool = False) -> TableSchema:
+        """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist.
+
+        :param targets: whether to ask, in one more request, whose rows its lookups may name.
+        """
+        return read_table(self._rest, self._root, name, columns, targets=targets)
 
     def require_change_tracking(self, table: TableSchema) -> None:
         """Refuses a table without change tracking, saying how to switch it on."""
