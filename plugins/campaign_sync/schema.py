@@ -23,6 +23,7 @@ class Column(NamedTuple):
     options: dict[int, str] | None = None  # technical value -> label
     max_length: int | None = None
     property: str = ""  # name on the wire: "_parentcustomerid_value" for lookups, else the logical name
+    targets: tuple[str, ...] = ()  # of a lookup: the tables whose rows it may name; empty where nobody asked
 
     @builtins.property  # the field above hides the plain word
     def wire(self) -> str:
@@ -58,7 +59,8 @@ class TableSchema(NamedTuple):
         for each in stored["columns"]:
             options = each.get("options")
             typed = {int(value): label for value, label in options.items()} if options is not None else None
-            columns[each["name"]] = Column(**each | {"options": typed})
+            targets = tuple(each.get("targets") or ())
+            columns[each["name"]] = Column(**each | {"options": typed, "targets": targets})
         return cls(**stored | {"columns": columns})
 
 

@@ -85,7 +85,8 @@ class CampaignHook(HttpHook):
         if self.read(resource, key) is None:
             problem = (
                 f"a record just written is not found by its key: {key_field} is not an identification key of "
-                f"{resource.name}, or the record is hidden by organisational units"
+                f"{resource.name}, or the record is hidden by organisational units, or by a link of cardinality 1 "
+                "that names nobody"
             )
             remedy = (
                 f"A Campaign administrator gives {resource.name} an identification key on {key_field} and "

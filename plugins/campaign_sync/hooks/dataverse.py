@@ -66,9 +66,12 @@ class DataverseHook(HttpHook):
         self.dataverse_conn_id = dataverse_conn_id
         self.patience = patience
 
-    def table(self, name: str, columns: Iterable[str] | None = None) -> TableSchema:
-        """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist."""
-        return read_table(self._rest, self._root, name, columns)
+    def table(self, name: str, columns: Iterable[str] | None = None, *, targets: bool = False) -> TableSchema:
+        """Reads a table's metadata; `columns` (logical names or properties) limits it and must all exist.
+
+        :param targets: whether to ask, in one more request, whose rows its lookups may name.
+        """
+        return read_table(self._rest, self._root, name, columns, targets=targets)
 
     def lookup_targets(self, name: str) -> dict[str, tuple[str, ...]]:
         """Reads which tables each lookup of a table may lead to."""

@@ -25,8 +25,12 @@ Attributes = Mapping[str, Mapping[str, Any]]
 CHANGE_TRACKING_OFF = "0x80072491"
 
 
-def read_table(rest: Rest, root: str, name: str, columns: Iterable[str] | None) -> TableSchema:
-    """Returns the table's schema, limited to `columns` (logical names or properties) if given."""
+def read_table(
+    rest: Rest, root: str, name: str, columns: Iterable[str] | None, *, targets: bool = False
+) -> TableSchema:
+    """Returns the table's schema, limited to `columns` (logical names or properties) if given; `targets` adds the
+    tables whose rows its lookups may name.
+    """
     definition = _definition(rest, root, name)
     entity = _entity(root, name)
     listed = rest.json(f"{entity}/Attributes?$select=LogicalName,AttributeType,AttributeTypeName")["value"]
@@ -36,7 +40,7 @@ def read_table(rest: Rest, root: str, name: str, columns: Iterable[str] | None) 
         definition["LogicalName"],
         definition["EntitySetName"],
         definition["PrimaryIdAttribute"],
-        _detailed(rest, entity, chosen),
+        _detailed(rest, entity, chosen, DETAILS if targets else DETAILS_OF_VALUES),
         bool(definition["ChangeTrackingEnabled"]),
     )
 
@@ -120,15 +124,17 @@ def _chosen(table: str, every: dict[str, Column], columns: Iterable[str]) -> dic
     return chosen
 
 
-def _detailed(rest: Rest, entity: str, columns: dict[str, Column]) -> dict[str, Column]:
+def _detailed(
+    rest: Rest, entity: str, columns: dict[str, Column], wanted: Mapping[str, _Detail]
+) -> dict[str, Column]:
     """Adds what only casts to a concrete type show: one request per type that is there."""
     details: dict[str, Mapping[str, Any]] = {}
-    for kind in sorted({column.type for column in columns.values()} & DETAILS.keys()):
+    for kind in sorted({column.type for column in columns.values()} & wanted.keys()):
         cast = f"Microsoft.Dynamics.CRM.{kind}AttributeMetadata"
-        url = f"{entity}/Attributes/{cast}?$select={DETAILS[kind].query}"
+        url = f"{entity}/Attributes/{cast}?$select={wanted[kind].query}"
         details |= {each["LogicalName"]: each for each in rest.json(url)["value"]}
     return {
-        name: DETAILS[column.type].add(column, details[name]) if name in details else column
+        name: wanted[column.type].add(column, details[name]) if name in details else column
         for name, column in columns.items()
     }
 
@@ -154,6 +160,10 @@ def _with_two_options(column: Column, detail: Mapping[str, Any]) -> Column:
     return column._replace(options={each["Value"]: _label(each) for each in both})
 
 
+def _with_targets(column: Column, detail: Mapping[str, Any]) -> Column:
+    return column._replace(targets=tuple(detail.get("Targets") or ()))
+
+
 def _label(option: Mapping[str, Any]) -> str:
     label = option.get("Label") or {}
     texts = [label.get("UserLocalizedLabel"), *(label.get("LocalizedLabels") or ())]
@@ -166,7 +176,7 @@ class _Detail(NamedTuple):
 
 
 _OPTIONS = "LogicalName&$expand=OptionSet($select=Options),GlobalOptionSet($select=Options)"
-DETAILS = {
+DETAILS_OF_VALUES = {
     "String": _Detail("LogicalName,MaxLength", _with_length),
     "Memo": _Detail("LogicalName,MaxLength", _with_length),
     "DateTime": _Detail("LogicalName,DateTimeBehavior", _with_behavior),
@@ -176,3 +186,4 @@ DETAILS = {
     "Status": _Detail("LogicalName&$expand=OptionSet($select=Options)", _with_options),
     "Boolean": _Detail("LogicalName&$expand=OptionSet($select=TrueOption,FalseOption)", _with_two_options),
 }
+DETAILS = DETAILS_OF_VALUES | {"Lookup": _Detail("LogicalName,Targets", _with_targets)}

@@ -9,15 +9,17 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, or_, select
 
-from campaign_sync.ledger.tables import records, rejections, runs
+from campaign_sync.ledger.parking import still_waiting
+from campaign_sync.ledger.tables import parked, records, rejections, runs
 from campaign_sync.ledger.tables import staged_versions as listed
 
 
 def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
     """Keys of those of the staged rows of which the ledger does not know this very version, and that it is settled.
 
-    Settled is a row that is in Campaign as of this version, beyond doubt, or one that this mapping rejected in this
-    version. A row that is not in Campaign always differs: a deletion's version is made up (``settle.py``).
+    Settled is a row that is in Campaign as of this version, beyond doubt, one that this mapping rejected in this
+    version, or one that waits in this version and whose wait is not over. A row that is not in Campaign always
+    differs: a deletion's version is made up (``settle.py``).
     """
     # A run that failed because of too many rejected rows must not succeed by being repeated: they count again (C3).
     reported = exists().where(
@@ -35,19 +37,30 @@ def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
     known = and_(records.c.flow == flow, records.c.source_key == listed.c.source_key)
     refused = and_(rejections.c.flow == flow, rejections.c.source_key == listed.c.source_key)
     beside = listed.outerjoin(records, known).outerjoin(rejections, refused)
-    return select(listed.c.source_key).select_from(beside).where(differs)
+    same = exists().where(
+        parked.c.flow == flow,
+        parked.c.source_key == listed.c.source_key,
+        parked.c.version == listed.c.version,
+    )
+    waits = and_(same, still_waiting(flow, listed.c.source_key, mapping_sha))
+    return select(listed.c.source_key).select_from(beside).where(differs, ~waits)
 
 
-def expected_queries(flow: str) -> tuple[Select[Any], Select[Any]]:
-    """Keys whose rows must exist in Dynamics: in Campaign or in doubt; and others that were rejected.
+def expected_queries(flow: str) -> tuple[Select[Any], ...]:
+    """Keys whose rows must exist in Dynamics: in Campaign or in doubt; and others that were rejected or are parked.
 
-    Two queries, each in the order of a primary key, so that a part of each can be read at a time.
+    Several queries, each in the order of a primary key, so that a part of each can be read at a time.
     """
     there = or_(records.c.present, records.c.doubt > 0)
-    also = exists().where(records.c.flow == flow, records.c.source_key == rejections.c.source_key, there)
     return (
         select(records.c.source_key).where(records.c.flow == flow, there).order_by(records.c.source_key),
-        select(rejections.c.source_key)
-        .where(rejections.c.flow == flow, ~also)
-        .order_by(rejections.c.source_key),
+        *(
+            select(table.c.source_key)
+            .where(
+                table.c.flow == flow,
+                ~exists().where(records.c.flow == flow, records.c.source_key == table.c.source_key, there),
+            )
+            .order_by(table.c.source_key)
+            for table in (rejections, parked)
+        ),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LOADED = ("created", "updated", "deleted")
 RESULTS = (*LOADED, "unchanged", "dropped")
+WAITS = ("kind", "waits_for", "waits_key", "reason")
 
 
 def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
@@ -47,6 +48,39 @@ def rejection_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
     certain = frame["certain"].fillna(False) if "certain" in frame else False
     types = {"version": pa.int64(), "step": pa.string(), "rule": pa.string(), "reason": pa.string()}
     return _columns(frame.assign(certain=certain), types | {"certain": pa.bool_()})
+
+
+def link_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """What rows will name: one line per row and linked field; no parent_key where a row names nobody."""
+    import pyarrow as pa
+
+    return _columns(frame, dict.fromkeys(("field", "parent_flow", "parent_key"), pa.string()))
+
+
+def parked_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """A frame of rows that wait, the newest per key."""
+    import pyarrow as pa
+
+    if not frame.index.is_unique:
+        frame = _last_per_key(frame, ["version"])
+    return _columns(frame, {"version": pa.int64()} | dict.fromkeys(WAITS, pa.string()))
+
+
+def waits_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """What rows wait for: index key, columns kind, waits_for, waits_key, reason."""
+    import pyarrow as pa
+
+    return _frame(dict.fromkeys(("source_key", *WAITS), pa.string()), rows)
+
+
+def parked_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Parked rows, as the ledger stores them."""
+    import pyarrow as pa
+
+    seen = pa.timestamp("us", tz="UTC")
+    types = {"source_key": pa.string(), "version": pa.int64()}
+    types |= dict.fromkeys((*WAITS, "mapping_sha", "run_id"), pa.string())
+    return _frame(types | {"first_seen": seen, "last_seen": seen}, rows)
 
 
 def known_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:

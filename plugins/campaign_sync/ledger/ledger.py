@@ -6,11 +6,11 @@ Not for deciding what to write (``plan.py``). Order of a delivery: ``begin`` →
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, func, literal, or_, select, update
 
 from campaign_sync.errors import ReconcileError
 from campaign_sync.ledger.comparing import differing_query, expected_queries
@@ -18,16 +18,45 @@ from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
     key_columns,
     known_frame,
+    link_columns,
     outcome_columns,
+    parked_columns,
+    parked_frame,
     rejected_frame,
     rejection_columns,
+    waits_frame,
+)
+from campaign_sync.ledger.links import (
+    Named,
+    Orphan,
+    begin_links,
+    let_go,
+    lock_flows,
+    named_records,
+    orphans_among_records,
+    orphans_among_staged,
+    settle_links,
+    surely_there,
+    take_back_links,
+    withhold_named,
+    withhold_orphans,
+)
+from campaign_sync.ledger.parking import (
+    clear_parked,
+    released_query,
+    settle_parked,
+    still_waiting,
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
-from campaign_sync.ledger.tables import places, records, rejections, runs
+from campaign_sync.ledger.tables import links, parked, places, records, rejections, runs
+from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
+from campaign_sync.ledger.tables import staged_links as linked
 from campaign_sync.ledger.tables import staged_outcomes as outcome
+from campaign_sync.ledger.tables import staged_parked as waiting
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
+from campaign_sync.waits import CHILDREN, PARENT, for_children, for_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +88,7 @@ class Counts(NamedTuple):
     absent: int  # deleted from it, or never arrived
     in_doubt: int  # of both: a write was begun and its outcome is unknown
     rejected: int
+    parked: int = 0
 
 
 class Move(NamedTuple):
@@ -102,50 +132,102 @@ class Ledger:
             )
             return known_frame(found.all())
 
-    def begin(self, flow: str, keys: Iterable[str], run_id: str) -> None:
-        """Marks rows as in doubt before the first call goes out.
+    def there(self, flow: str, keys: Iterable[str]) -> set[str]:
+        """Those of these keys whose records are in Campaign beyond doubt, so that another record may name them."""
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            among = records.c.source_key.in_(select(wanted.c.source_key))
+            found = select(records.c.source_key).where(records.c.flow == flow, among, surely_there())
+            return set(connection.execute(found).scalars())
+
+    def children(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
+        """Those of these keys that records of other flows name, or may name, and what their deletion waits for."""
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            return waits_frame(_waits_for_children(named_records(connection, flow, wanted)))
+
+    def orphans(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
+        """Those of these keys whose records name, or may name, a parent that is not surely in Campaign, so that
+        Campaign may hide them (campaign.md §6.3), and what they wait for.
+        """
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            return waits_frame(_waits_for_parent(orphans_among_records(connection, flow)))
+
+    def begin(
+        self,
+        flow: str,
+        keys: Iterable[str],
+        run_id: str,
+        *,
+        names: pd.DataFrame | None = None,
+        deletions: Collection[str] = (),
+    ) -> pd.DataFrame:
+        """Marks rows as in doubt before the first call goes out; says which must not go, and what they wait for.
 
         Without it, a crash between Campaign's answer and :meth:`settle`, followed by a change of the source
         back to the old value, would look unchanged for ever while Campaign holds the other value.
+
+        Other flows write at the same time. A parent may have gone since the plan was made, or a child have come: what
+        would break a link is not marked but returned, with columns kind, waits_for, waits_key, reason.
+
+        :param names: index key; field, parent_flow, parent_key (null: nobody): what the rows will name in Campaign, a
+            line for each linked field that is sent.
+        :param deletions: those of the keys that are to be deleted.
         """
+        named = names if names is not None and len(names) else None
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            now = _now()
-            new = {
-                "flow": literal(flow),
-                "source_key": wanted.c.source_key,
-                "version": literal(0),
-                "present": literal(False),
-                "doubt": literal(1),
-                "run_id": literal(run_id),
-                "updated_at": literal(now, records.c.updated_at.type),
-            }
-            rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
-            insert = insert_into(connection, records).from_select(list(new), rows)
-            doubt = case((records.c.doubt > 0, 2), else_=1)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["flow", "source_key"],
-                    set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
-                )
-            )
+            refused: list[tuple[str, ...]] = []
+            if named is not None or deletions:
+                parents = () if named is None else named["parent_flow"].unique()
+                lock_flows(connection, reads=parents, writes=[flow] if deletions else [])
+            if named is not None:
+                self._database.stage(connection, linked, link_columns(named))
+                refused += _waits_for_parent(orphans_among_staged(connection))
+                withhold_orphans(connection)
+            if deletions:
+                self._database.stage(connection, doomed, key_columns(deletions))
+                refused += _waits_for_children(named_records(connection, flow, doomed))
+                withhold_named(connection, flow)
+            _doubt(connection, flow, run_id)
+            if named is not None:
+                begin_links(connection, flow)
+        return waits_frame(refused)
 
     def settle(
-        self, flow: str, outcomes: pd.DataFrame, rejected: pd.DataFrame, run_id: str, mapping_sha: str
+        self,
+        flow: str,
+        outcomes: pd.DataFrame,
+        rejected: pd.DataFrame,
+        run_id: str,
+        mapping_sha: str,
+        *,
+        parked: pd.DataFrame | None = None,
+        linked: bool = False,
     ) -> None:
         """Remembers a batch's outcomes and rejections in one transaction; doing it twice is harmless.
 
-        A version is never lowered, and a row with an outcome loses its rejection.
+        A version is never lowered, and a row is rejected, parked or neither.
 
         :param outcomes: index key; version (null: a deletion, which has none), sent_hash, result (created,
             updated, deleted, unchanged, dropped).
         :param rejected: index key; version, step, rule, reason, and ``certain``: the system surely refused.
+        :param parked: index key; version, kind, waits_for, waits_key, reason.
+        :param linked: whether rows of this flow name records of others, so that :meth:`begin` was told which.
         """
         with self._database.write() as connection:
             self._database.stage(connection, outcome, outcome_columns(outcomes))
             self._database.stage(connection, refusal, rejection_columns(rejected))
             settle_outcomes(connection, flow, run_id, mapping_sha, _now())
+            if linked:
+                settle_links(connection, flow)
+                take_back_links(connection, flow, run_id)
             settle_rejections(connection, flow, run_id, mapping_sha, _now())
+            clear_parked(connection, flow)
+            if parked is not None and len(parked):
+                self._database.stage(connection, waiting, parked_columns(parked))
+                settle_parked(connection, flow, run_id, mapping_sha, _now())
 
     def rejected(self, flow: str, limit: int | None = None, rule: str | None = None) -> pd.DataFrame:
         """Rows that should have gone and could not, the longest waiting first; of one rule only, if named."""
@@ -157,8 +239,20 @@ class Ledger:
             ordered = query.order_by(rejections.c.first_seen, rejections.c.source_key).limit(limit)
             return rejected_frame(connection.execute(ordered).all())
 
+    def parked(self, flow: str, limit: int | None = None) -> pd.DataFrame:
+        """Rows that wait for a record of another flow to arrive, or for records that name them to go; the longest
+        waiting first.
+        """
+        columns = [column for column in parked.c if column.name != "flow"]
+        query = select(*columns).where(parked.c.flow == flow)
+        with self._database.read() as connection:
+            ordered = query.order_by(parked.c.first_seen, parked.c.source_key).limit(limit)
+            return parked_frame(connection.execute(ordered).all())
+
     def unsettled(self, flow: str, mapping_sha: str, limit: int) -> set[str]:
-        """Keys to look at again: judged by another version of the mapping, or in doubt and not refused often."""
+        """Keys to look at again: judged by another version of the mapping, in doubt and not refused often, or parked
+        and no longer waiting.
+        """
         judged = (
             select(rejections.c.source_key)
             .where(rejections.c.flow == flow, rejections.c.mapping_sha != mapping_sha)
@@ -172,11 +266,12 @@ class Ledger:
         doubted = (
             select(records.c.source_key)
             .where(records.c.flow == flow, records.c.doubt > 0, ~exists().where(refused))
+            .where(~still_waiting(flow, records.c.source_key, mapping_sha))
             .order_by(records.c.updated_at, records.c.source_key)
         )
         with self._database.read() as connection:
-            found = [connection.execute(query.limit(limit)).scalars() for query in (judged, doubted)]
-            return {key for keys in found for key in keys}
+            queries = (judged, doubted, released_query(flow, mapping_sha))
+            return {key for query in queries for key in connection.execute(query.limit(limit)).scalars()}
 
     def differing(self, flow: str, mapping_sha: str, keys: pa.Array, versions: pa.Array) -> list[str]:
         """Those of these rows that the ledger does not know as settled in just this version (I15)."""
@@ -185,7 +280,9 @@ class Ledger:
             return list(connection.execute(differing_query(flow, mapping_sha)).scalars())
 
     def expected(self, flow: str) -> Iterator[list[str]]:
-        """All keys in Campaign, in doubt or rejected, some thousands at a time, each in a transaction of its own."""
+        """All keys in Campaign, in doubt, rejected or parked: some thousands at a time, each in a transaction of its
+        own.
+        """
         for query in expected_queries(flow):
             (key,) = query.selected_columns
             part = [""]
@@ -219,9 +316,13 @@ class Ledger:
                 update(places).where(places.c.flow == flow).values(state="expired", moved_at=_now())
             )
 
-    def start_run(self, flow: str, run_id: str) -> None:
-        """Remembers that a run began; a run that is cleared and repeated keeps its first start."""
+    def start_run(self, flow: str, run_id: str, links: Mapping[str, str] | None = None) -> None:
+        """Remembers that a run began; a run that is cleared and repeated keeps its first start.
+
+        :param links: field → parent flow, as the mapping has it; what records name through other fields is let go.
+        """
         with self._database.write() as connection:
+            let_go(connection, flow, links or {})
             insert = insert_into(connection, runs).values(
                 flow=flow, run_id=run_id, started=_now(), state="running"
             )
@@ -250,9 +351,10 @@ class Ledger:
             return [Run(*row) for row in connection.execute(query)]
 
     def is_empty(self, flow: str) -> bool:
-        """Whether nothing of this flow was ever written, nor begun to be."""
+        """Whether nothing of this flow was ever written, nor begun to be, nor waits to be."""
+        known = or_(exists().where(records.c.flow == flow), exists().where(parked.c.flow == flow))
         with self._database.read() as connection:
-            return not connection.execute(select(exists().where(records.c.flow == flow))).scalar()
+            return not connection.execute(select(known)).scalar()
 
     def has_present(self, flow: str) -> bool:
         """Whether any record of this flow is in Campaign; unlike :meth:`counts`, at once."""
@@ -261,22 +363,55 @@ class Ledger:
             return bool(connection.execute(select(there)).scalar())
 
     def counts(self, flow: str) -> Counts:
-        """How many rows are in Campaign, absent, in doubt and rejected."""
+        """How many rows are in Campaign, absent, in doubt, rejected and parked."""
         one = literal(1)
         query = select(
             func.count(case((records.c.present, one))),
             func.count(case((~records.c.present, one))),
             func.count(case((records.c.doubt > 0, one))),
         ).where(records.c.flow == flow)
-        waiting = select(func.count()).select_from(rejections).where(rejections.c.flow == flow)
+        others = [
+            select(func.count()).select_from(table).where(table.c.flow == flow)
+            for table in (rejections, parked)
+        ]
         with self._database.read() as connection:
-            return Counts(*connection.execute(query).one(), connection.execute(waiting).scalar_one())
+            counted = [connection.execute(each).scalar_one() for each in others]
+            return Counts(*connection.execute(query).one(), *counted)
 
     def forget(self, flow: str) -> None:
         """Forgets a flow entirely: the next run starts as its first."""
         with self._database.write() as connection:
-            for table in (places, records, rejections, runs):
+            for table in (places, records, rejections, runs, links, parked):
                 connection.execute(delete(table).where(table.c.flow == flow))
+
+
+def _doubt(connection: Connection, flow: str, run_id: str) -> None:
+    now = _now()
+    new = {
+        "flow": literal(flow),
+        "source_key": wanted.c.source_key,
+        "version": literal(0),
+        "present": literal(False),
+        "doubt": literal(1),
+        "run_id": literal(run_id),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
+    insert = insert_into(connection, records).from_select(list(new), rows)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={"doubt": case((records.c.doubt > 0, 2), else_=1), "run_id": run_id, "updated_at": now},
+        )
+    )
+
+
+def _waits_for_parent(orphans: Iterable[Orphan]) -> list[tuple[str, ...]]:
+    return [(key, PARENT, flow, parent, for_parent(flow)) for key, flow, parent in orphans]
+
+
+def _waits_for_children(named: Iterable[Named]) -> list[tuple[str, ...]]:
+    return [(key, CHILDREN, flow, child, for_children(flow, count)) for key, flow, count, child in named]
 
 
 def _place(connection: Connection, flow: str) -> Place | None:

@@ -99,6 +99,40 @@ rejections = Table(
     sqlite_with_rowid=False,
 )
 
+parked = Table(
+    "parked",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    # parent: waits until the record `waits_key` of the flow `waits_for` is surely in Campaign; children: a deletion
+    # that waits until no record names this one any more, `waits_key` of `waits_for` being one that did.
+    Column("kind", Text, nullable=False),
+    Column("waits_for", Text, nullable=False),
+    Column("waits_key", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("mapping_sha", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("first_seen", Utc, nullable=False),
+    Column("last_seen", Utc, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+links = Table(  # which records of other flows a record in Campaign names, or may name while it is in doubt
+    "links",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("source_key", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("parent_flow", Text, primary_key=True),
+    Column("parent_key", Text, primary_key=True),
+    # 0 it does, 1 it will once a write that was begun is settled, 2 it will no longer then
+    Column("state", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+Index("links_by_parent", links.c.parent_flow, links.c.parent_key)
+
 runs = Table(
     "runs",
     stored,
@@ -114,6 +148,25 @@ staged_keys = Table(
     "staged_keys",
     staged,
     Column("source_key", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_deletions = Table(
+    "staged_deletions",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_links = Table(
+    "staged_links",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("parent_flow", Text, nullable=False),
+    Column("parent_key", Text),  # null: names nobody
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -147,6 +200,19 @@ staged_rejections = Table(
     Column("rule", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("certain", Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_parked = Table(
+    "staged_parked",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("waits_for", Text, nullable=False),
+    Column("waits_key", Text, nullable=False),
+    Column("reason", Text, nullable=False),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from campaign_sync.errors import MappingError
 from campaign_sync.mapping.conditions import Condition, Filter, Group, conditions
 from campaign_sync.mapping.limits import Guard, Reconcile
+from campaign_sync.mapping.links import link_problems, mapping_files
 from campaign_sync.mapping.vocabulary import (
     Example,
     Extract,
@@ -27,6 +28,15 @@ from campaign_sync.mapping.vocabulary import (
 )
 from campaign_sync.mapping.wording import Wrong, meant
 from campaign_sync.mapping.yaml_lines import Document, Problem, dotted, read_yaml
+
+__all__ = [
+    "Mapping",
+    "check_together",
+    "json_schema",
+    "load_mapping",
+    "mapping_error",
+    "mapping_files",
+]
 
 
 class Mapping(Vocabulary):
@@ -46,6 +56,10 @@ class Mapping(Vocabulary):
         """Target field → source column."""
         return {target: each.source for target, each in self.map.items()}
 
+    def links(self) -> dict[str, str]:
+        """Target field → the flow whose records it names."""
+        return {target: each.link for target, each in self.map.items() if each.link is not None}
+
     def columns(self) -> tuple[str, ...]:
         """The source columns that map and filter need, sorted."""
         filtered = [each.column for _, each in self.conditions()]
@@ -63,11 +77,6 @@ class Mapping(Vocabulary):
             if line:
                 return line
         return 1
-
-
-def mapping_files(folder: Path) -> list[Path]:
-    """The mapping files in a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
 
 
 def load_mapping(path: str | Path) -> Mapping:
@@ -119,7 +128,10 @@ def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
 
 
 def check_together(mappings: Iterable[Mapping]) -> None:
-    """Raises a MappingError if a table or a resource is mapped by two files (I2)."""
+    """Raises a MappingError if a table or a resource is mapped by two files (I2), or if a link names no mapping file
+    or runs in a circle (I3).
+    """
+    mappings = list(mappings)
     problems: list[tuple[Mapping, Problem]] = []
     tables: dict[str, Mapping] = {}
     resources: dict[str, Mapping] = {}
@@ -136,6 +148,7 @@ def check_together(mappings: Iterable[Mapping]) -> None:
                 problems.append(
                     (mapping, Problem(mapping.line(section, word), f"{section}.{word}", problem, remedy))
                 )
+    problems += link_problems(mappings)
     if problems:
         (mapping, heading), *_ = problems
         rest = tuple(MappingError(each.path, *problem) for each, problem in problems[1:])

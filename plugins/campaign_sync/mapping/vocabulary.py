@@ -68,6 +68,21 @@ class FieldMapping(BaseModel):
     picklist: Literal["label", "value"] | None = Field(
         default=None, description="Label or technical value; default: extract.picklists."
     )
+    link: StrictStr | None = Field(
+        default=None,
+        description="The mapping file, without .yaml, whose records the lookup names; the field gets the parent's key.",
+    )
+
+    @model_validator(mode="after")
+    def _a_link_is_the_key_as_it_is(self) -> FieldMapping:
+        beside = {"key": self.key, "using": self.using, "picklist": self.picklist}
+        for word, given in beside.items() if self.link is not None else ():
+            if given:
+                problem = f"{word} does not go with link: what is written is the parent's key as it is"
+                raise Wrong(
+                    problem, f"Remove {word}, or map the column once more to another field", at=(word,)
+                )
+        return self
 
     @field_validator("using")
     @classmethod
@@ -229,6 +244,12 @@ class Vocabulary(BaseModel):
             if fields[target].key:
                 raise Wrong(
                     "the key cannot be replaced", "Map it as it is: records are found by it", at=(target,)
+                )
+            if fields[target].link is not None:
+                raise Wrong(
+                    "a link cannot be replaced: what is written is the parent's key as it is",
+                    "Remove this entry, or remove link from the field",
+                    at=(target,),
                 )
         return replace
 

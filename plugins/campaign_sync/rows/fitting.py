@@ -7,6 +7,7 @@ Not for the mapping's own grammar (``mapping``), nor for what rows hold (``trans
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Dictionary
 
 from campaign_sync.mapping.conditions import ANY_TYPE, DATES, ORDERED, TEXTS, Condition
 from campaign_sync.mapping.file import Mapping, mapping_error
@@ -33,16 +34,26 @@ _ALLOWED = {
     "datetime": (*ANY_TYPE, *ORDERED, *DATES, "present"),
 }
 
+#: Characters of a Dataverse id.
+GUID_LENGTH = 36
+
 Place = tuple[str | int, ...]
 
 
-def check_types(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> None:
+def check_types(
+    mapping: Mapping,
+    table: TableSchema,
+    resource: ResourceSchema,
+    parents: Dictionary[str, str] | None = None,
+) -> None:
     """Raises one MappingError that tells every place where the mapping does not fit the table or the
     resource.
+
+    :param parents: the tables of the flows that the mapping links to, as far as they are known.
     """
     problems = [
         Problem(mapping.line(*place), dotted(place), problem, remedy)
-        for place, problem, remedy in _misfits(mapping, table, resource)
+        for place, problem, remedy in _misfits(mapping, table, resource, parents or {})
     ]
     if problems:
         raise mapping_error(mapping.path, problems)
@@ -65,7 +76,7 @@ def check_examples(mapping: Mapping, table: TableSchema) -> None:
 
 
 def _misfits(
-    mapping: Mapping, table: TableSchema, resource: ResourceSchema
+    mapping: Mapping, table: TableSchema, resource: ResourceSchema, parents: Dictionary[str, str]
 ) -> Iterator[tuple[Place, str, str]]:
     names: dict[str, str] = {}  # of the instance -> of the mapping
     for target, how in mapping.map.items():
@@ -91,8 +102,10 @@ def _misfits(
             yield (
                 place,
                 f"{target} holds no value of its own (it is of type {field.type})",
-                _inside(target, resource),
+                _inside(field, resource),
             )
+        elif column is not None and how.link is not None:
+            yield from _link(target, how.link, column, field, parents.get(how.link))
         elif column is not None:
             yield from _pair(mapping, target, how, column, field, table)
     for where, condition in mapping.conditions():
@@ -116,8 +129,10 @@ def _no_column(name: str, table: TableSchema) -> tuple[str, str]:
     return f"{table.name} has no column {name}", meant(name, table.columns, listing="Its columns are")
 
 
-def _inside(target: str, resource: ResourceSchema) -> str:
-    parts = [name for name in resource.fields if name.startswith(f"{target}.")]
+def _inside(field: Field, resource: ResourceSchema) -> str:
+    if field.type == "link":
+        return "Map the text field that the link joins on (its specific join condition)"
+    parts = [name for name in resource.fields if name.startswith(f"{field.name}.")]
     return f"Map its parts: {', '.join(parts)}" if parts else "Map a field of another type"
 
 
@@ -157,6 +172,31 @@ def _pair(
         yield from _key(target, column, field, how, table.key)
 
 
+def _link(
+    target: str, flow: str, column: Column, field: Field, parent: str | None
+) -> Iterator[tuple[Place, str, str]]:
+    place = ("map", target)
+    if column.type != "Lookup":
+        problem = f"{column.name} is not a lookup (it holds {column.type}), so it names no rows"
+        yield (*place, "from"), problem, "Map a lookup column, or remove link"
+    elif parent is not None and column.targets and parent not in column.targets:
+        problem = (
+            f"{column.name} never names a row of {parent}, which {flow} reads: its rows are of "
+            f"{', '.join(column.targets)}"
+        )
+        yield (*place, "link"), problem, "Name the mapping file of that table, or map another column"
+    elif parent is None and len(column.targets) > 1:
+        tables = ", ".join(column.targets)
+        problem = f"{column.name} names rows of {tables}, and {flow}.yaml does not tell which it reads"
+        yield (*place, "link"), problem, f"Mend extract.table in {flow}.yaml"
+    if field.type != "string":
+        problem = f"a link cannot go to {target} ({field.type}): it gets the key of the parent's record"
+        yield place, problem, "Map a text field that the link in Campaign joins on"
+    elif field.length is not None and field.length < GUID_LENGTH:
+        problem = f"{target} takes {field.length} characters, a Dataverse id has {GUID_LENGTH}"
+        yield place, problem, "Make the field longer in Campaign"
+
+
 def _never(column: Column, kind: str, field: Field) -> str:
     after = ", after its recipes" if kind == "text" != kind_of(column) else ""
     source = f"{column.name} ({column.type}{after})"
@@ -192,10 +232,10 @@ def _key(
         yield place, problem, f"Write  {target}: {{from: {table_key}, key: true}}"
     elif field.type != "string":
         yield place, f"a key cannot go to {target} ({field.type})", "Use a text field"
-    elif column.type == "Uniqueidentifier" and field.length is not None and field.length < 36:
+    elif column.type == "Uniqueidentifier" and field.length is not None and field.length < GUID_LENGTH:
         yield (
             place,
-            f"{target} takes {field.length} characters, a Dataverse id has 36",
+            f"{target} takes {field.length} characters, a Dataverse id has {GUID_LENGTH}",
             "Make the field longer in Campaign",
         )
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 VERSION = "@version"  #: the column that every frame carries beside its rows' own
 
+#: … and, before the name of a linked field, the column that says whether a row's lookup names a row of another table
+#: than the parent's; only where it may (``run/polymorphic.py``).
+ELSEWHERE = "@elsewhere "
+
 
 class Sifted(NamedTuple):
     """Rows that go on, and rows that do not: ``removed`` has index = key, columns @version, fate, rule,
@@ -58,6 +62,8 @@ def map_rows(frame: pd.DataFrame, mapping: Mapping, table: TableSchema, resource
         column = table.column(how.source)
         assert column is not None, "check_types comes first"
         array, lost = _shown(cells(frame, column), column, how, mapping)
+        if how.link is not None and f"{ELSEWHERE}{target}" in frame:
+            array = _named_here(array, frame[f"{ELSEWHERE}{target}"])
         refused += [(target, each) for each in lost]
         if target in mapping.replace:
             fields[target] = _arrow(as_text(array))
@@ -138,6 +144,14 @@ def _shown(array: Any, column: Column, how: FieldMapping, mapping: Mapping) -> t
             array = RECIPES[recipe](array)
         array = pc.if_else(pc.equal(array, ""), None, array)
     return array, refusals
+
+
+def _named_here(array: Any, elsewhere: pd.Series[bool]) -> Any:
+    """A lookup's values without those that name a row of another table: for this link they are empty."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(arrow(elsewhere), pa.scalar(None, array.type), array)
 
 
 def _replaced(column: pd.Series[Any], replacement: Replacement, field: Field) -> tuple[Any, list[Refusal]]:

@@ -18,8 +18,9 @@ from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
 from campaign_sync.run.load import plan_batch
+from campaign_sync.run.plan import WAITS
 from campaign_sync.run.report import SAMPLE
-from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, STOPPED, Setting, document
+from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, PARKED, STOPPED, Setting, document
 from campaign_sync.settings import ledger_url, storage_root
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def guard_run(
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     folder = folder_of(storage_root(), flow, run_id)
     mapping, _, _, window = Setting.of(folder)
-    for name in (*documents(folder, HARM), *documents(folder, LOADED), GUARD):
+    for name in (*documents(folder, HARM), *documents(folder, PARKED), *documents(folder, LOADED), GUARD):
         remove(folder, name)  # a run that is cleared is judged anew
     require_not_stopped(folder, f"{flow}, {run_id}")
     # A task that is cleared and then fails before its turn leaves the reference that it returned the first time.
@@ -80,6 +81,9 @@ def guard_run(
             samples[harm] = [*samples[harm], *harmed][:SAMPLE]
         if any(keys.values()):
             write_document(folder, document(batch.number, HARM), keys)
+        if len(plan.parked):
+            waits = {str(key): told for key, told in plan.parked[list(WAITS)].to_dict("index").items()}
+            write_document(folder, document(batch.number, PARKED), waits)
 
     present = ledger.counts(flow).present if counts.total() else 0
     too_much = [harm for harm in HARMS if not mapping.guard.allows(harm, counts[harm], present)]
@@ -149,6 +153,19 @@ def guard_notes(folder: str) -> list[str]:
 def guard_told(folder: str) -> dict[str, Any]:
     """What the guard found in a run; empty if it never looked at it."""
     return read_document(folder, GUARD) if documents(folder, GUARD) else {}
+
+
+def hold_parked(batch: Batch, plan: Plan) -> Plan:
+    """The plan, in which what would do harm and was parked when the guard looked stays parked until the next run: its
+    wait has ended since, and nobody has judged it.
+    """
+    import pandas as pd
+
+    name = document(batch.number, PARKED)
+    parked = read_document(batch.folder, name) if documents(batch.folder, name) else {}
+    harmful = {key for keys in _harmed(plan).values() for key in keys}
+    waits = {key: told for key, told in parked.items() if key in harmful}
+    return plan.without(pd.DataFrame.from_dict(waits, orient="index")) if waits else plan
 
 
 def require_guarded(batch: Batch, plan: Plan) -> None:

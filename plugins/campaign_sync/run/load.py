@@ -6,12 +6,14 @@ Not for deciding what to write (``plan.py``) nor for how it is written (``hooks/
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
-from campaign_sync.run.plan import Plan, plan_writes
+from campaign_sync.run.plan import WAITS, Plan, doomed, plan_writes
 from campaign_sync.run.report import SAMPLE, Tally
+from campaign_sync.waits import group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +32,14 @@ KEY_UNPROVED = "identification key"
 
 
 class Loaded(NamedTuple):
-    """What became of a batch: the counts, the rules that dropped and rejected, and a few keys per rule."""
+    """What became of a batch: the counts, what dropped, rejected and parked, and a few keys for each."""
 
     tally: Tally
     dropped: dict[str, int]
     rejected: dict[str, int]
     samples: dict[str, list[str]]
+    parked: dict[str, int]
+    parked_samples: dict[str, list[str]]
     stale: int  # of the unchanged: older than what was written before
 
     def to_json(self) -> dict[str, Any]:
@@ -46,14 +50,52 @@ class Loaded(NamedTuple):
 def plan_batch(
     rows: pd.DataFrame, removed: pd.DataFrame, mapping: Mapping, ledger: Ledger, *, force: bool = False
 ) -> Plan:
-    """What a batch comes to, given what the ledger knows of its rows. A dry run ends here."""
-    keys = {*rows.index.astype(str), *removed.index.astype(str)}
-    return plan_writes(rows, removed, ledger.known(mapping.name, keys), mapping=mapping, force=force)
+    """What a batch comes to, given what the ledger knows of its rows and of those they name. A dry run ends here."""
+    flow, links = mapping.name, mapping.links()
+    known = ledger.known(flow, {*rows.index.astype(str), *removed.index.astype(str)})
+    parents: dict[str, set[str]] = {}
+    for parent in set(links.values()):
+        named = {key for field, to in links.items() if to == parent for key in rows[field].dropna().unique()}
+        parents[parent] = ledger.there(parent, named - {""})
+    leaving = set(doomed(removed, mapping).astype(str)) & set(known.index)
+    return plan_writes(
+        rows,
+        removed,
+        known,
+        mapping=mapping,
+        parents=parents,
+        children=ledger.children(flow, leaving) if leaving else None,
+        force=force,
+    )
 
 
 def planned(plan: Plan) -> Loaded:
     """What a plan would come to if every call succeeded, for a dry run."""
-    return _loaded(plan, plan.tally(), [plan.rejected])
+    return _loaded(plan, plan.tally(), [plan.rejected], [plan.parked])
+
+
+def begin_writes(
+    plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str
+) -> pd.DataFrame:
+    """Mark rows of a plan as begun, before they are written.
+
+    What must not go, because a parent has gone or a child has come since the plan was made, is parked in the ledger and
+    returned: index source key; version, kind, waits_for, waits_key, reason. It must not be written.
+    """
+    import pandas as pd
+
+    asked = pd.Index(keys)
+    refused = ledger.begin(
+        mapping.name,
+        keys,
+        run_id,
+        names=plan.names[plan.names.index.isin(asked)] if len(plan.names) else None,
+        deletions=list(plan.delete.index[plan.delete.index.isin(asked)]),
+    )
+    parked = plan.park(refused)
+    if len(parked):
+        _settle(ledger, mapping, run_id, parked=parked)
+    return parked
 
 
 def load_plan(
@@ -73,16 +115,18 @@ def load_plan(
 
     Raises TransientError or RefusedError where Campaign cannot or will not go on; what was written before is settled.
     """
-    flow, sha = mapping.name, mapping.sha
-    ledger.settle(flow, plan.settled(), plan.rejections(), run_id, sha)
+    _settle(ledger, mapping, run_id, plan.settled(), plan.rejections(), plan.waiting())
     results: Counter[str] = Counter()
-    refused = [plan.rejected]
+    refused, waiting = [plan.rejected], [plan.parked]
 
     def write(chunk: list[Write], *, prove: bool = False) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        ledger.begin(flow, [each.source_key for each in chunk], run_id)
+        keys = [each.source_key for each in chunk]
+        parked = begin_writes(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
+        waiting.append(parked)
+        going = [each for each in chunk if each.source_key not in parked.index]
         try:
-            for outcome in campaign.write(resource, mapping.key_field, chunk, mapping.load.parallel):
+            for outcome in campaign.write(resource, mapping.key_field, going, mapping.load.parallel):
                 outcomes.append(outcome)  # one by one: those before an error are settled too
             for outcome in outcomes if prove else ():
                 if outcome.result == "created":
@@ -92,14 +136,18 @@ def load_plan(
                 outcomes = [_unproved(outcome) for outcome in outcomes]
             raise
         finally:
-            settled, rejected = plan.outcomes(outcomes)
-            ledger.settle(flow, settled, rejected, run_id, sha)
-            results.update(outcome.result for outcome in outcomes)
+            hidden = _hidden(plan, outcomes, mapping.name, ledger)
+            seen = [outcome for outcome in outcomes if outcome.key not in hidden.index]
+            settled, rejected = plan.outcomes(seen)
+            _settle(ledger, mapping, run_id, settled, rejected, hidden)
+            results.update(outcome.result for outcome in seen)
+            results["parked"] += len(parked) + len(hidden)
             refused.append(rejected)
+            waiting.append(hidden)
         return outcomes
 
     writes = plan.writes()
-    proved = ledger.has_present(flow)
+    proved = ledger.has_present(mapping.name)
     if not proved and not force:
         _prove_again(ledger, mapping, resource, campaign)
     # The first record of a flow's life is read back by its key before any other is written: without an identification
@@ -108,7 +156,39 @@ def load_plan(
         proved = any(outcome.result in ("created", "updated") for outcome in write(chunk, prove=True))
     while chunk := list(islice(writes, CHUNK)):
         write(chunk)
-    return _loaded(plan, plan.settled_tally() + Tally(**results), refused)
+    return _loaded(plan, plan.settled_tally() + Tally(**results), refused, waiting)
+
+
+def _settle(
+    ledger: Ledger,
+    mapping: Mapping,
+    run_id: str,
+    settled: pd.DataFrame | None = None,
+    rejected: pd.DataFrame | None = None,
+    parked: pd.DataFrame | None = None,
+) -> None:
+    import pandas as pd
+
+    outcomes = pd.DataFrame(columns=["version", "sent_hash", "result"]) if settled is None else settled
+    refusals = pd.DataFrame(columns=["version", "step", "rule", "reason"]) if rejected is None else rejected
+    linked = bool(mapping.links())
+    ledger.settle(mapping.name, outcomes, refusals, run_id, mapping.sha, parked=parked, linked=linked)
+
+
+def _hidden(plan: Plan, outcomes: list[Outcome], flow: str, ledger: Ledger) -> pd.DataFrame:
+    """Of the records that Campaign does not show, those that name a parent which is not surely there.
+
+    A 404 does not say that such a record is gone (campaign.md §6.3): it waits, and is tried again when its parent is
+    there.
+    """
+    from campaign_sync.hooks.campaign_writes import HIDDEN
+
+    unseen = [each.key for each in outcomes if each.rule == HIDDEN or _not_found(each)]
+    return plan.park(ledger.orphans(flow, unseen) if unseen else plan.parked.iloc[:0][list(WAITS)])
+
+
+def _not_found(outcome: Outcome) -> bool:
+    return outcome.result == "unchanged" and not outcome.certain
 
 
 def _unproved(outcome: Outcome) -> Outcome:
@@ -132,12 +212,28 @@ def _prove_again(ledger: Ledger, mapping: Mapping, resource: ResourceSchema, cam
             ) from None
 
 
-def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame]) -> Loaded:
-    rejected: dict[str, int] = {}
-    samples: dict[str, list[str]] = {}
-    for frame in refused:
-        for rule, rows in frame.groupby("rule", sort=False) if len(frame) else ():
-            rejected[str(rule)] = rejected.get(str(rule), 0) + len(rows)
-            samples[str(rule)] = [*samples.get(str(rule), ()), *map(str, rows.index)][:SAMPLE]
+def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame], waiting: list[pd.DataFrame]) -> Loaded:
+    rejected, samples = _grouped((str(rule), rows) for frame in refused for rule, rows in _by(frame, "rule"))
+    parked, parked_samples = _grouped(
+        (group(*map(str, what)), rows)
+        for frame in waiting
+        for what, rows in _by(frame, ["kind", "waits_for"])
+    )
     dropped = {str(rule): int(count) for rule, count in plan.dropped["rule"].value_counts().items()}
-    return Loaded(tally, dropped, rejected, samples, len(plan.stale))
+    return Loaded(tally, dropped, rejected, samples, parked, parked_samples, len(plan.stale))
+
+
+def _by(frame: pd.DataFrame, columns: str | list[str]) -> Iterable[tuple[Any, pd.DataFrame]]:
+    return frame.groupby(columns, sort=False) if len(frame) else ()
+
+
+def _grouped(
+    groups: Iterable[tuple[str, pd.DataFrame]],
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """How many rows each group has, and a few of their keys."""
+    counts: dict[str, int] = {}
+    samples: dict[str, list[str]] = {}
+    for name, rows in groups:
+        counts[name] = counts.get(name, 0) + len(rows)
+        samples[name] = [*samples.get(name, ()), *map(str, rows.index)][:SAMPLE]
+    return counts, samples

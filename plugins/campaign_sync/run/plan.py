@@ -5,10 +5,13 @@ Not for carrying anything out (``hooks/campaign.py``): a dry run ends here. Ever
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Mapping as Dictionary
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.run.planned import HASH, VERSION, Plan
 from campaign_sync.run.row_hashes import DIGEST, emptied_fields, filled_fields, row_hashes
+from campaign_sync.waits import PARENT, for_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +29,27 @@ NEWEST = 2**63 - 1
 
 IGNORED = "deletes: ignore"
 
+WAITS = ("kind", "waits_for", "waits_key", "reason")
+
 
 def plan_writes(
-    rows: pd.DataFrame, removed: pd.DataFrame, known: pd.DataFrame, *, mapping: Mapping, force: bool = False
+    rows: pd.DataFrame,
+    removed: pd.DataFrame,
+    known: pd.DataFrame,
+    *,
+    mapping: Mapping,
+    parents: Dictionary[str, Collection[str]] | None = None,
+    children: pd.DataFrame | None = None,
+    force: bool = False,
 ) -> Plan:
     """What a batch comes to.
 
     :param rows: index source key, ``@version`` and the target fields.
     :param removed: index source key; ``@version``, fate (deleted, dropped, rejected), rule, reason, step.
     :param known: what ``Ledger.known`` says about these keys.
+    :param parents: flow → those of the keys that the rows name whose records are surely in Campaign
+        (``Ledger.there``), for the flows that the mapping links to.
+    :param children: what ``Ledger.children`` says about the keys that may be deleted; None: nobody names them.
     :param force: send again what has not changed, create-only fields included (a replay, I12).
     """
     rows, removed, outdated = _newest(_arrow_keys(rows), _arrow_keys(removed))
@@ -43,6 +58,15 @@ def plan_writes(
     kept = _judge_rows(rows, known, mapping, force)
     gone = _judge_removed(removed, known, mapping)
     updates = tuple(name for name, field in mapping.map.items() if (field.updates or force) and not field.key)
+    links = mapping.links()
+    sent = {"create": links, "update": {name: flow for name, flow in links.items() if name in updates}}
+    waits = [_await_parents(kept[kind], sent[kind], parents or {}) for kind in sent if links]
+    for kind, each in zip(sent, waits, strict=False):
+        kept[kind] = kept[kind][~kept[kind].index.isin(each.index)]
+    if children is not None and len(children):
+        named = gone["delete"].join(_arrow_keys(children), how="inner")
+        gone["delete"] = gone["delete"][~gone["delete"].index.isin(named.index)]
+        waits.append(named)
     return Plan(
         create=kept["create"],
         update=kept["update"],
@@ -51,6 +75,8 @@ def plan_writes(
         stale=_stack(_bare(kept["stale"]), gone["stale"], *outdated),
         dropped=gone["dropped"],
         rejected=_stack(gone["rejected"], keyless),
+        parked=_stack(_no_waits(gone["delete"]), *waits),
+        names=_stack(*(_names(kept[kind], fields) for kind, fields in sent.items())),
         key_field=mapping.key_field,
         updates=updates,
         emptied=_emptied(kept["update"], known, updates),
@@ -74,6 +100,58 @@ def _judge_rows(
         "unchanged": rows[unchanged],
         "stale": rows[stale],
     }
+
+
+def doomed(removed: pd.DataFrame, mapping: Mapping) -> pd.Index[str]:
+    """Keys of the removed rows that are to be deleted from Campaign if they are there."""
+    fates = [
+        *(["deleted"] if mapping.extract.deletes == "apply" else []),
+        *(["dropped"] if mapping.filter and mapping.filter.filtered_out == "delete" else []),
+    ]
+    return removed.index[removed["fate"].isin(fates)]
+
+
+def _await_parents(
+    rows: pd.DataFrame, links: Dictionary[str, str], parents: Dictionary[str, Collection[str]]
+) -> pd.DataFrame:
+    """The rows that name a record which is not surely in Campaign, and what they wait for: the first such link."""
+    import pandas as pd
+
+    found = [_no_waits(rows)]
+    for field, flow in links.items():
+        keys = rows[field].astype(object)
+        orphaned = (keys.notna() & (keys != "") & ~keys.isin(parents.get(flow, ()))).to_numpy(dtype=bool)
+        waiting = _bare(rows[orphaned]).assign(kind=PARENT, waits_for=flow, reason=for_parent(flow))
+        found.append(waiting.assign(waits_key=keys[orphaned]))
+    all_waits = pd.concat(found)
+    return _as_text(all_waits[~all_waits.index.duplicated(keep="first")], WAITS)
+
+
+def _no_waits(like: pd.DataFrame) -> pd.DataFrame:
+    return _as_text(_bare(like.iloc[:0]).assign(**dict.fromkeys(WAITS, "")), WAITS)
+
+
+def _names(rows: pd.DataFrame, links: Dictionary[str, str]) -> pd.DataFrame:
+    """A line per row and linked field that is sent: field, parent_flow, parent_key (missing: the row names nobody)."""
+    import pandas as pd
+
+    columns = ("field", "parent_flow", "parent_key")
+    empty = pd.DataFrame(index=rows.index[:0], columns=list(columns), dtype=object)
+    lines = [empty]
+    for field, flow in links.items():
+        keys = rows[field].astype(object)
+        named = keys.where(keys.notna() & (keys != ""), None)
+        lines.append(
+            pd.DataFrame({"field": field, "parent_flow": flow, "parent_key": named}, index=rows.index)
+        )
+    return _as_text(pd.concat(lines), columns)
+
+
+def _as_text(frame: pd.DataFrame, columns: Collection[str]) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    return frame.astype(dict.fromkeys(columns, pd.ArrowDtype(pa.string())))
 
 
 def _fingerprints(rows: pd.DataFrame, fields: list[str]) -> pd.Series[bytes]:

@@ -6,7 +6,7 @@ Not for deciding (``plan.py``) and not for calling (``hooks/campaign.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,10 @@ class Plan:
     stale: pd.DataFrame  # something newer is known already, or stands in the same batch
     dropped: pd.DataFrame  # and step, rule, reason
     rejected: pd.DataFrame  # and step, rule, reason
+    parked: pd.DataFrame  # and kind, waits_for, waits_key, reason
+    names: (
+        pd.DataFrame
+    )  # of the writes: a line per linked field that is sent, and whom it names (``Ledger.begin``)
     key_field: str
     updates: tuple[str, ...]  # the fields that an update sends
     emptied: pd.Series[str]  # of the updates: those that empty a field which we had filled, and which fields
@@ -43,7 +47,12 @@ class Plan:
     def settled_tally(self) -> Tally:
         """The counts of the rows that need no call."""
         unchanged = len(self.unchanged) + len(self.stale)
-        return Tally(dropped=len(self.dropped), rejected=len(self.rejected), unchanged=unchanged)
+        return Tally(
+            dropped=len(self.dropped),
+            parked=len(self.parked),
+            rejected=len(self.rejected),
+            unchanged=unchanged,
+        )
 
     def settled(self) -> pd.DataFrame:
         """The rows that need no call, for ``Ledger.settle``."""
@@ -59,6 +68,32 @@ class Plan:
     def rejections(self) -> pd.DataFrame:
         """The rows that were rejected before any call, for ``Ledger.settle``."""
         return self.rejected.assign(certain=False).rename(columns={VERSION: "version"})
+
+    def waiting(self) -> pd.DataFrame:
+        """The rows that are parked before any call, for ``Ledger.settle``."""
+        return self.parked.rename(columns={VERSION: "version"})
+
+    def park(self, waits: pd.DataFrame) -> pd.DataFrame:
+        """Rows with a call that turn out to wait after all, for ``Ledger.settle``.
+
+        :param waits: index source key; kind, waits_for, waits_key, reason.
+        """
+        return waits.join(self._written[[VERSION]]).rename(columns={VERSION: "version"})
+
+    def without(self, waits: pd.DataFrame) -> Plan:
+        """The same, with these rows parked instead of written.
+
+        :param waits: as for :meth:`park`.
+        """
+        import pandas as pd
+
+        parked = self.park(waits).rename(columns={"version": VERSION})
+        others = {
+            name: frame[~frame.index.isin(waits.index)]
+            for name in ("create", "update", "delete", "names", "emptied")
+            for frame in [getattr(self, name)]
+        }
+        return replace(self, parked=pd.concat([self.parked, parked]), **others)
 
     def source_keys(self) -> list[str]:
         """The rows with a call, in the order of :meth:`writes`, for ``Ledger.begin``."""

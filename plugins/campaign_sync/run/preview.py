@@ -23,8 +23,8 @@ class Previewed(NamedTuple):
     """One row: its values in Dynamics, what a run would do with it, and the values for Campaign."""
 
     key: str
-    fate: str  # create, update, delete, unchanged, dropped, rejected
-    rule: str  # of a row that would not go
+    fate: str  # create, update, delete, unchanged, dropped, parked, rejected
+    rule: str  # of a row that would not go; of a parked one, the flow that it waits for
     reason: str
     before: dict[str, Any]  # source column -> value
     after: dict[str, Any]  # target field -> value
@@ -46,6 +46,7 @@ def preview(
     import pandas as pd
 
     from campaign_sync.run.extract import Source, in_pieces
+    from campaign_sync.run.polymorphic import Polymorphic
     from campaign_sync.run.systems import read_schemas
 
     table, resource = read_schemas(mapping, dataverse, campaign)
@@ -58,7 +59,8 @@ def preview(
     frames = [piece.frames(table.key)[0] for piece in in_pieces(pages)]
     if not frames:
         return []
-    return judge(pd.concat(frames), mapping, table, resource, ledger)
+    frame = Polymorphic(mapping, table, dataverse, ledger).marked(pd.concat(frames))
+    return judge(frame, mapping, table, resource, ledger)
 
 
 def judge(
@@ -77,11 +79,12 @@ def judge(
     plan = plan_batch(rows, pd.concat(removed), mapping, ledger)
     before, after = _records(frame), _records(rows)
     fates: dict[str, tuple[str, str, str]] = {}
-    for fate in ("create", "update", "delete", "unchanged", "stale", "dropped", "rejected"):
+    for fate in ("create", "update", "delete", "unchanged", "stale", "dropped", "parked", "rejected"):
         planned = getattr(plan, fate)
         for key, row in zip(planned.index, planned.to_dict("records"), strict=True):
             name = "unchanged" if fate == "stale" else fate
-            fates[str(key)] = (name, str(row.get("rule") or ""), str(row.get("reason") or ""))
+            rule = row.get("rule") or row.get("waits_for")
+            fates[str(key)] = (name, str(rule or ""), str(row.get("reason") or ""))
     return [Previewed(key, *fates[key], before[key], after.get(key, {})) for key in before]
 
 

@@ -66,13 +66,18 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict)  # rule -> rows
     rejected: dict[str, int] = field(default_factory=dict)  # rule -> rows
     samples: dict[str, tuple[str, ...]] = field(default_factory=dict)  # rule -> a few keys of rejected rows
+    parked: dict[str, int] = field(default_factory=dict)  # what they wait for -> rows
+    parked_samples: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # the same -> a few of their keys
     checks: tuple[dict[str, Any], ...] = ()  # name, expect, rows, unexpected, otherwise
     notes: tuple[str, ...] = ()  # what the engine wants people to know
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``report.json``, XCom and the asset event."""
         plain = asdict(self)
-        plain["samples"] = {rule: list(keys[:SAMPLE]) for rule, keys in self.samples.items()}
+        for name in ("samples", "parked_samples"):
+            plain[name] = {rule: list(keys[:SAMPLE]) for rule, keys in plain[name].items()}
         return plain | {
             "balanced": self.tally.balanced,
             "checks": list(plain["checks"]),
@@ -87,7 +92,10 @@ class Report:
             **known
             | {
                 "tally": Tally.from_dict(stored["tally"]),
-                "samples": {rule: tuple(keys) for rule, keys in stored.get("samples", {}).items()},
+                **{
+                    name: {rule: tuple(keys) for rule, keys in stored.get(name, {}).items()}
+                    for name in ("samples", "parked_samples")
+                },
                 "checks": tuple(stored.get("checks", ())),
                 "notes": tuple(stored.get("notes", ())),
             }
@@ -104,18 +112,20 @@ class Report:
                 f"  NOT BALANCED: {self.tally.extracted} extracted, {self.tally.accounted} accounted for"
             )
         lines += _section("dropped by", _rows(self.dropped))
-        lines += _section("rejected by", self._rejections())
+        lines += _section("parked, waiting for", _with_keys(self.parked, self.parked_samples))
+        lines += _section("rejected by", _with_keys(self.rejected, self.samples))
         lines += _section("checks", [_check(each) for each in self.checks])
         lines += _section("notes", [f"  {note}" for note in self.notes])
         return "\n".join(lines)
 
-    def _rejections(self) -> list[str]:
-        lines = []
-        for rule, line in zip(self.rejected, _rows(self.rejected), strict=True):
-            keys = self.samples.get(rule, ())[:SAMPLE]
-            more = " …" if self.rejected[rule] > len(keys) else ""
-            lines.append(f"{line}   {', '.join(keys)}{more}" if keys else line)
-        return lines
+
+def _with_keys(counts: dict[str, int], samples: dict[str, tuple[str, ...]]) -> list[str]:
+    lines = []
+    for name, line in zip(counts, _rows(counts), strict=True):
+        keys = samples.get(name, ())[:SAMPLE]
+        more = " …" if counts[name] > len(keys) else ""
+        lines.append(f"{line}   {', '.join(keys)}{more}" if keys else line)
+    return lines
 
 
 def _rows(counts: dict[str, int]) -> list[str]:

@@ -53,6 +53,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
     from campaign_sync.run.extract import BATCH_ROWS, Source
+    from campaign_sync.run.polymorphic import Polymorphic
 
     flow, run_id = mapping.name, str(context["run_id"])
     ledger = Ledger(ledger_url())
@@ -66,12 +67,19 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     sweep(first.folder)  # a run that is cleared reads anew
     sweep_older(storage_root(), flow, keep_days())
     write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
+    if awaited := _awaited_first(mapping, window, ledger):
+        ledger.start_run(flow, run_id, mapping.links())
+        note = f"nothing was read: waits for the first load of {awaited}"
+        write_document(first.folder, READ, {"delta_link": None, "notes": [note], "healed": False})
+        log.info("extract: %s", note)
+        return []
     if not window.dry_run:
-        ledger.start_run(flow, run_id)
+        ledger.start_run(flow, run_id, mapping.links())
         if window.opens_place:
             ledger.open_place(flow, run_id)
 
     source = Source(mapping, table, dataverse, ledger)
+    polymorphic = Polymorphic(mapping, table, dataverse, ledger)
     most = max_batches()
     batches = []
     for number, piece in enumerate(source.pieces(window), start=1):
@@ -85,6 +93,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
                 f"Raise [core] max_map_length in Airflow's configuration, for instance to {4 * most}",
             )
         frame, removed = piece.frames(table.key)
+        frame = polymorphic.marked(frame)
         tally = Tally(extracted=len(frame) + len(removed))
         batches.append(replace(first, number=number).write("extract", frame, removed, tally.as_dict()))
         log.info("extract batch %d: %d rows, %d deletions", number, len(frame), len(removed))
@@ -119,7 +128,7 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
 def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Plan and write one batch, and count what became of its rows."""
     from campaign_sync.hooks.campaign import CampaignHook
-    from campaign_sync.run.guard import require_guarded, require_not_stopped
+    from campaign_sync.run.guard import hold_parked, require_guarded, require_not_stopped
     from campaign_sync.run.load import load_plan, plan_batch, planned
 
     batch = Batch.from_dict(stored)
@@ -130,6 +139,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     if window.dry_run:
         loaded = planned(plan)
     else:
+        plan = hold_parked(batch, plan)
         require_guarded(batch, plan)
         loaded = load_plan(
             plan,
@@ -206,6 +216,19 @@ def _window(context: Context, ledger: Ledger, flow: str) -> Window:
     )
 
 
+def _awaited_first(mapping: Mapping, window: Window, ledger: Ledger) -> str | None:
+    """The parent flow whose first load is to end before this flow's begins (I3): else all its rows would be parked.
+
+    What a person forces goes ahead.
+    """
+    forced = window.kind != "changes" or window.link or window.limit or window.dry_run
+    flows = () if forced else dict.fromkeys(mapping.links().values())
+    if not flows or ledger.place(mapping.name) is not None or not ledger.is_empty(mapping.name):
+        return None
+    places = ((flow, ledger.place(flow)) for flow in flows)
+    return next((flow for flow, place in places if place is None or place.state == "reading"), None)
+
+
 def _report(
     setting: Setting,
     folder: str,
@@ -217,7 +240,9 @@ def _report(
     tally = Tally(extracted=sum(batch["tally"]["extracted"] for batch in batches))
     dropped: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
+    parked: Counter[str] = Counter()
     samples: dict[str, tuple[str, ...]] = {}
+    parked_samples: dict[str, tuple[str, ...]] = {}
     checks: dict[str, dict[str, Any]] = {}
     stale = 0
     for number, batch in sorted(done.items()):
@@ -225,18 +250,21 @@ def _report(
         details = read_document(folder, document(number, LOADED))
         dropped.update(details["dropped"])
         rejected.update(details["rejected"])
-        for rule, keys in details["samples"].items():
-            samples[rule] = (*samples.get(rule, ()), *keys)[:SAMPLE]
+        parked.update(details["parked"])
+        for so_far, more in ((samples, details["samples"]), (parked_samples, details["parked_samples"])):
+            for rule, keys in more.items():
+                so_far[rule] = (*so_far.get(rule, ()), *keys)[:SAMPLE]
         for check in read_document(folder, document(number, CHECKED))["checks"]:
-            so_far = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
-            so_far["rows"] += check["rows"]
-            so_far["unexpected"] += check["unexpected"]
+            sums = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
+            sums["rows"] += check["rows"]
+            sums["unexpected"] += check["unexpected"]
         stale += details["stale"]
     if stale:
         notes = [*notes, STALE.format(count=stale, flow=setting.mapping.name)]
     return Report(
         setting.mapping.name, run_id, setting.window.text, tally, len(batches),
-        dict(dropped), dict(rejected), samples, tuple(checks.values()), tuple(notes),
+        dict(dropped), dict(rejected), samples, dict(parked), parked_samples, tuple(checks.values()),
+        tuple(notes),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ SETTING, READ, REPORT, GUARD = "setting.json", "read.json", "report.json", "guar
 
 #: … and of each of its batches, after the batch's number.
 CHECKED, STOPPED, HARM, LOADED = ".checks.json", ".stopped.json", ".harm.json", ".load.json"
+PARKED = ".parked.json"
 
 
 def document(number: int, what: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.mapping.links import parent_tables
 from campaign_sync.rows.fitting import check_types
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def read_schemas(
     Raises MappingError, with file and line, if the mapping does not fit them; RefusedError if a system says no.
     """
     resource = campaign.resource(mapping.load.resource)
-    name = mapping.extract.table
+    name, parents, linked = mapping.extract.table, parent_tables(mapping), bool(mapping.links())
     try:
-        table = dataverse.table(name, mapping.columns())
+        table = dataverse.table(name, mapping.columns(), targets=linked)
     except RefusedError as error:
         if error.code == "unknown column":
             # The file's author needs the line, and a look at all columns tells what was meant.
-            check_types(mapping, dataverse.table(name), resource)
+            check_types(mapping, dataverse.table(name, targets=linked), resource, parents)
         raise
-    check_types(mapping, table, resource)
+    check_types(mapping, table, resource, parents)
     return table, resource
