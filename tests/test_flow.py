@@ -264,3 +264,33 @@ def test_every_error_stands_in_the_readme() -> None:
         pytest.skip("no README.md yet")
     rows = re.findall(r"^\| \*\*(\w+Error)\*\*", readme.read_text(), re.MULTILINE)
     assert set(names) - {"SyncError"} <= set(rows)
+
+
+LINKED = """\
+description: Things with links.
+extract: {{table: {table}}}
+map:
+  cusKey: {{from: {table}id, key: true}}
+  parentId: {{from: parentid, link: {parent}}}
+load: {{resource: cus{table}}}
+"""
+
+
+def test_a_link_that_cannot_be_breaks_its_own_flows_only(tmp_path: Path) -> None:
+    (tmp_path / "stores.yaml").write_text(GOOD)
+    (tmp_path / "broken.yaml").write_text("extract: {table: nothing}\n")
+    for name, parent in (
+        ("good", "stores"),
+        ("of_the_broken", "broken"),
+        ("lost", "store"),
+        ("one", "other"),
+        ("other", "one"),
+        ("beside", "one"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(LINKED.format(table=name, parent=parent))
+    dags = dags_in(tmp_path)
+    broken = {name for name, dag in dags.items() if "broken mapping" in dag.tags}
+    assert broken == {"broken", "lost", "one", "other"}
+    assert "lost.yaml:5: map.parentId.link: there is no mapping file store.yaml" in dags["lost"].doc_md
+    assert "Did you mean stores?" in dags["lost"].doc_md
+    assert "links run in a circle: one → other → one" in dags["one"].doc_md

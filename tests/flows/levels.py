@@ -147,8 +147,9 @@ class Levels:
         return {row["sourceId"]: row for row in found}
 
     def hidden(self) -> set[str]:
-        """Keys of all records that Campaign does not show."""
-        return {key for level in self.links for key, row in self.records(level).items() if row["@hidden"]}
+        """Keys of all records that Campaign does not show; only a link of cardinality 1 hides any."""
+        hiding = [level for level, parents in self.links.items() if "1" in parents.values()]
+        return {key for level in hiding for key, row in self.records(level).items() if row["@hidden"]}
 
     def writes(self) -> list[str]:
         """The requests since the last `forget` that may have changed a record, as `METHOD resource`."""

@@ -61,10 +61,10 @@ MISFITS = [
     ),
     (
         "a link through a text",
-        "cusNote: {from: nickname, link: x}",
+        "email: {from: nickname, link: x}",
         "",
         5,
-        "map.cusNote.from",
+        "map.email.from",
         "nickname is not a lookup (it holds String)",
         "Map a lookup column",
     ),

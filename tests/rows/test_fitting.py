@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from campaign_sync.errors import MappingError
+from campaign_sync.mapping.links import parent_tables
 from campaign_sync.rows.conversions import CONVERSIONS
 from campaign_sync.rows.fitting import check_examples, check_types
 from campaign_sync.schema import Field
@@ -99,3 +100,34 @@ def test_the_table_of_conversions_is_what_is_enforced(tmp_path, kind, target):
         else:
             with pytest.raises(MappingError, match="never converts"):
                 check_types(mapping, CONTACT, resource)
+
+
+def linked(folder, parent_table=None):
+    """A mapping with a link through parentcustomerid, whose parent's file names a table."""
+    if parent_table:
+        (folder / "parents.yaml").write_text(f"extract: {{table: {parent_table}}}\n")
+    mapping = mapping_of(folder, fields="email: {from: parentcustomerid, link: parents}")
+    return mapping, parent_tables(mapping)
+
+
+def customers(*targets):
+    column = CONTACT.columns["parentcustomerid"]._replace(targets=targets)
+    return CONTACT._replace(columns=CONTACT.columns | {"parentcustomerid": column})
+
+
+def test_a_lookup_must_be_able_to_name_the_parents_table(tmp_path):
+    mapping, parents = linked(tmp_path, "new_store")
+    check_types(mapping, customers("account", "new_store"), PROFILE, parents)
+    with pytest.raises(MappingError) as caught:
+        check_types(mapping, customers("account", "contact"), PROFILE, parents)
+    assert (caught.value.line, caught.value.key) == (5, "map.email.link")
+    assert "never names a row of new_store, which parents reads" in caught.value.problem
+    assert "account, contact" in caught.value.problem
+
+
+def test_a_lookup_of_several_tables_needs_to_know_which_one_the_parent_reads(tmp_path):
+    mapping, parents = linked(tmp_path)
+    check_types(mapping, customers("account"), PROFILE, parents)
+    with pytest.raises(MappingError, match=r"parents\.yaml does not tell which it reads") as caught:
+        check_types(mapping, customers("account", "contact"), PROFILE, parents)
+    assert "Mend extract.table in parents.yaml" in caught.value.remedy
