@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, or_, select
 
 from campaign_sync.ledger.tables import records, rejections, runs
+from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_versions as listed
 
 
@@ -36,6 +37,21 @@ def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
     refused = and_(rejections.c.flow == flow, rejections.c.source_key == listed.c.source_key)
     beside = listed.outerjoin(records, known).outerjoin(rejections, refused)
     return select(listed.c.source_key).select_from(beside).where(differs)
+
+
+def state_query(flow: str) -> Select[Any]:
+    """All that is known of the staged keys: of the record, and of its rejection."""
+    known = and_(records.c.flow == flow, records.c.source_key == wanted.c.source_key)
+    refused = and_(rejections.c.flow == flow, rejections.c.source_key == wanted.c.source_key)
+    return select(
+        wanted.c.source_key,
+        records.c.version,
+        records.c.sent_hash,
+        func.coalesce(records.c.present, False),
+        func.coalesce(records.c.doubt, 0),
+        records.c.updated_at,
+        rejections.c.version,
+    ).select_from(wanted.outerjoin(records, known).outerjoin(rejections, refused))
 
 
 def expected_queries(flow: str) -> tuple[Select[Any], Select[Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, select, update
 
 from campaign_sync.errors import ReconcileError
-from campaign_sync.ledger.comparing import differing_query, expected_queries
+from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
     key_columns,
@@ -21,6 +21,7 @@ from campaign_sync.ledger.frames import (
     outcome_columns,
     rejected_frame,
     rejection_columns,
+    state_frame,
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
 from campaign_sync.ledger.tables import places, records, rejections, runs
@@ -102,6 +103,14 @@ class Ledger:
             )
             return known_frame(found.all())
 
+    def state(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
+        """All that is known of these keys, one row each: index key, columns version (missing: not known), sent_hash,
+        present, in_doubt, updated_at, refused (the version that was rejected; missing: none was).
+        """
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            return state_frame(connection.execute(state_query(flow)).all())
+
     def begin(self, flow: str, keys: Iterable[str], run_id: str) -> None:
         """Marks rows as in doubt before the first call goes out.
 
@@ -110,25 +119,18 @@ class Ledger:
         """
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            now = _now()
-            new = {
-                "flow": literal(flow),
-                "source_key": wanted.c.source_key,
-                "version": literal(0),
-                "present": literal(False),
-                "doubt": literal(1),
-                "run_id": literal(run_id),
-                "updated_at": literal(now, records.c.updated_at.type),
-            }
-            rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
-            insert = insert_into(connection, records).from_select(list(new), rows)
-            doubt = case((records.c.doubt > 0, 2), else_=1)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["flow", "source_key"],
-                    set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
-                )
-            )
+            _mark_in_doubt(connection, flow, run_id)
+
+    def doubt(self, flow: str, keys: Iterable[str], run_id: str) -> None:
+        """Has the flow's next runs look at these rows as they are now, whatever was believed of them.
+
+        A row of which nothing is known is created if it is there; one that was refused often is tried again.
+        """
+        with self._database.write() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            _mark_in_doubt(connection, flow, run_id)
+            among = rejections.c.source_key.in_(select(wanted.c.source_key))
+            connection.execute(update(rejections).where(rejections.c.flow == flow, among).values(tries=0))
 
     def settle(
         self, flow: str, outcomes: pd.DataFrame, rejected: pd.DataFrame, run_id: str, mapping_sha: str
@@ -277,6 +279,29 @@ class Ledger:
         with self._database.write() as connection:
             for table in (places, records, rejections, runs):
                 connection.execute(delete(table).where(table.c.flow == flow))
+
+
+def _mark_in_doubt(connection: Connection, flow: str, run_id: str) -> None:
+    """Of the staged keys; a second doubt beside a first is a 2 (``tables.py``)."""
+    now = _now()
+    new = {
+        "flow": literal(flow),
+        "source_key": wanted.c.source_key,
+        "version": literal(0),
+        "present": literal(False),
+        "doubt": literal(1),
+        "run_id": literal(run_id),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
+    insert = insert_into(connection, records).from_select(list(new), rows)
+    doubt = case((records.c.doubt > 0, 2), else_=1)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
+        )
+    )
 
 
 def _place(connection: Connection, flow: str) -> Place | None:
