@@ -341,12 +341,12 @@ def test_an_empty_table_makes_everything_extra(airflow: RealAirflow, systems: Sy
 def test_a_flow_that_never_ran_misses_everything_and_its_first_run_brings_it(
     airflow: RealAirflow, systems: Systems
 ) -> None:
-    airflow.dags()  # as the scheduler knows them
-    told = report(airflow.run(COMPARE))
-    assert told["differences"]["missing"] == 56
-    from campaign_sync.compare.run import mend  # noqa: F401 - what the next run of the comparison calls
-
-    assert airflow.run().ok
+    assert airflow.run(dry_run=True).ok
+    run = airflow.run(COMPARE, repair=True)
+    assert report(run)["differences"]["missing"] == 56
+    assert report(run)["notes"] == [f"{FLOW} has no place in the change feed: its next run reads everything"]
+    assert triggered(run) == FLOW
+    assert airflow.run().tally["created"] == 56
     assert found(airflow.run(COMPARE)) == {}
 
 

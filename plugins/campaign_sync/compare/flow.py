@@ -44,7 +44,7 @@ PARAMS: dict[str, Any] = {
 def comparing_dag(mapping: Mapping) -> DAG:
     """The comparison of one mapping: both systems in full, cut into slices, each slice judged, one report."""
     with DAG(
-        f"{PREFIX}{mapping.name}"[:250],
+        f"{PREFIX}{mapping.name}",
         description=f"Compares Dynamics and Campaign in full. {mapping.description}",
         doc_md=documentation(mapping),
         schedule=None,

@@ -28,11 +28,11 @@ from campaign_sync.rows.storage import (
     write_document,
 )
 from campaign_sync.run.report import SAMPLE
-from campaign_sync.run.run import put_at_rest as put_batches_at_rest
+from campaign_sync.run.run import put_at_rest
 from campaign_sync.run.setting import REPORT, SETTING, Setting, document
 from campaign_sync.run.systems import read_schemas
 from campaign_sync.run.window import Window
-from campaign_sync.settings import keep_days, ledger_url, storage_root
+from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,45 +59,58 @@ def extract_all(mapping: Mapping, context: Context, log: logging.Logger) -> list
     sweep(first.folder)
     sweep_older(storage_root(), dag_id, keep_days())
     write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
-    write_document(first.folder, BEGAN, {"began": began.isoformat()})
     source = Source(mapping, table, dataverse, Ledger(ledger_url()))
-    return put_batches_at_rest(first, source.pieces(window), table.key, log)
+    batches = put_at_rest(first, source.pieces(window), table.key, log)
+    rows = sum(batch.tally["extracted"] for batch in batches)
+    write_document(first.folder, BEGAN, {"began": began.isoformat(), "rows": rows})
+    log.info("extract: %d rows in %d batches", rows, len(batches))
+    return batches
 
 
 def read_all(context: Context, log: logging.Logger) -> dict[str, int]:
     """Read every record of the resource, in the fields that are compared, and leave them in the run's folder."""
     from campaign_sync.compare.fates import Rules
-    from campaign_sync.compare.sides import put_at_rest
+    from campaign_sync.compare.sides import keep_records
     from campaign_sync.hooks.campaign import CampaignHook
 
     folder = _folder(context)
     mapping, _, resource, _ = Setting.of(folder)
     pages = CampaignHook().everything(resource, mapping.key_field, Rules.of(mapping, resource).fields)
-    rows, keyless = put_at_rest(pages, folder)
+    rows, keyless = keep_records(pages, folder)
     write_document(folder, HELD, {"rows": rows, "keyless": keyless})
     log.info("read: %d records of %s, and %d without a key", rows, resource.name, keyless)
     return {"rows": rows, "keyless": keyless}
 
 
 def slice_all(batches: list[dict[str, Any]], context: Context, log: logging.Logger) -> list[dict[str, Any]]:
-    """Cut both sides into slices by key; return one reference for each slice."""
-    from campaign_sync.compare.sides import dynamics_schema, expected_rows, held_records
+    """Cut both sides into slices by key; return one reference for each slice.
+
+    Raises ReconcileError if a batch or a file of the two reads is not there.
+    """
+    from campaign_sync.compare.sides import campaign_schema, dynamics_schema, expected_rows, held_records
 
     folder = _folder(context)
     mapping, _, resource, _ = Setting.of(folder)
-    for name in (*documents(folder, COMPARED), *documents(folder, ".slice.dynamics.parquet"),
-                 *documents(folder, ".slice.campaign.parquet")):  # fmt: skip
-        remove(folder, name)  # of an earlier try, which may have had more slices
+    for suffix in (COMPARED, ".slice.dynamics.parquet", ".slice.campaign.parquet"):
+        for name in documents(folder, suffix):
+            remove(folder, name)  # of an earlier try, which may have had more slices
+    read, held = read_document(folder, BEGAN)["rows"], read_document(folder, HELD)["rows"]
+    slices = min(slices_for(max(read, held)), max_batches())
     checked = [Batch.from_dict(each) for each in batches]
-    held = read_document(folder, HELD)
-    slices = slices_for(max(held["rows"], sum(batch.tally["extracted"] for batch in checked)))
-    schema = dynamics_schema(mapping, resource)
-    rows = deal_out(expected_rows(checked, schema), schema, slices, folder, "dynamics")
-    tables = held_records(folder)
-    first = next(tables)
-    deal_out(_chained(first, tables), first.schema, slices, folder, "campaign")
+    wanted, holds = dynamics_schema(mapping, resource), campaign_schema(mapping, resource)
+    dealt = (
+        deal_out(expected_rows(checked, wanted), wanted, slices, folder, "dynamics"),
+        deal_out(held_records(folder), holds, slices, folder, "campaign"),
+    )
+    if dealt != (read, held):
+        # A row that got lost on the way would look like one that is gone.
+        raise ReconcileError(
+            f"{read} rows and {held} records were read, and {dealt[0]} and {dealt[1]} are at rest",
+            f"{context['dag'].dag_id}, {context['run_id']}",
+            "Clear the extract task of this run",
+        )
     write_document(folder, SLICED, {"slices": slices, "excused": _excused(checked)})
-    log.info("slice: %d rows of Dynamics and %d records of Campaign in %d slices", rows, held["rows"], slices)
+    log.info("slice: %d rows of Dynamics and %d records of Campaign in %d slices", read, held, slices)
     return [{"number": number, "slices": slices} for number in range(1, slices + 1)]
 
 
@@ -195,10 +208,12 @@ def _notes(found: Found, mapping: Mapping, *, repair: bool, ledger: Ledger) -> l
         return []
     flow = mapping.name
     if ledger.place(flow) is None:
-        lost = " trigger it with replay" if not ledger.is_empty(flow) else ""
-        return [
-            f"{flow} has no place in the change feed, so its next run reads everything;{lost}".rstrip(";")
-        ]
+        then = (
+            "reads everything"
+            if ledger.is_empty(flow)
+            else "refuses to work until it is triggered with replay"
+        )
+        return [f"{flow} has no place in the change feed: its next run {then}"]
     runs = -(-found.different // UNSETTLED_AT_ONCE)
     over = f", {UNSETTLED_AT_ONCE:,} rows a run, so in {runs} runs" if runs > 1 else ""
     return [
@@ -221,11 +236,6 @@ def _excused(batches: list[Batch]) -> dict[str, dict[str, int]]:
         for fate, rule in zip(removed["fate"], removed["rule"], strict=True):
             counts[fate][rule] += 1
     return {fate: dict(rules) for fate, rules in counts.items()}
-
-
-def _chained(first: Any, rest: Any) -> Any:
-    yield first
-    yield from rest
 
 
 def _folder(context: Context) -> str:

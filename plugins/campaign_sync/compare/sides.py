@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from campaign_sync.compare.fates import ENDS
-from campaign_sync.hooks.campaign_records import KEY, Records
+from campaign_sync.compare.fates import ENDS, Rules
+from campaign_sync.hooks.campaign_records import KEY, Records, as_records
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import documents, read_bytes, remove, write_bytes
 
@@ -35,6 +35,11 @@ def dynamics_schema(mapping: Mapping, resource: ResourceSchema) -> pa.Schema:
     return pa.schema({KEY: pa.string(), "@version": pa.int64(), ENDS: pa.string()} | fields)
 
 
+def campaign_schema(mapping: Mapping, resource: ResourceSchema) -> pa.Schema:
+    """What a record of Campaign comes to."""
+    return as_records([], resource, mapping.key_field, Rules.of(mapping, resource).fields).rows.schema
+
+
 def expected_rows(batches: Iterable[Batch], schema: pa.Schema) -> Iterator[pa.Table]:
     """Every row of the batches as the last step left it; a row that a step removed has no values, and says its fate."""
     import pyarrow as pa
@@ -50,7 +55,7 @@ def expected_rows(batches: Iterable[Batch], schema: pa.Schema) -> Iterator[pa.Ta
             yield pa.table({KEY: pa.array(part.index, pa.string()), **columns}, schema=schema)
 
 
-def put_at_rest(pages: Iterable[Records], folder: str) -> tuple[int, int]:
+def keep_records(pages: Iterable[Records], folder: str) -> tuple[int, int]:
     """Writes Campaign's records into the run's folder; returns how many have a key, and how many have none."""
     import pyarrow as pa
 
@@ -71,13 +76,13 @@ def put_at_rest(pages: Iterable[Records], folder: str) -> tuple[int, int]:
         keyless += page.keyless
         if sum(map(len, waiting)) >= FILE_ROWS:
             write()
-    if waiting or not files:
+    if waiting:
         write()
     return rows, keyless
 
 
 def held_records(folder: str) -> Iterator[pa.Table]:
-    """What :func:`put_at_rest` wrote."""
+    """What :func:`keep_records` wrote."""
     import pyarrow as pa
     from pyarrow import parquet
 

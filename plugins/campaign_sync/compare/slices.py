@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
 
 from campaign_sync.hooks.campaign_records import KEY
@@ -46,24 +46,22 @@ def deal_out(tables: Iterable[pa.Table], schema: pa.Schema, slices: int, folder:
     from pyarrow import parquet
 
     rows, waiting = 0, []
-    with TemporaryDirectory(prefix="campaign_sync_") as local:
-        files = [Path(local) / f"{number}" for number in range(slices)]
+    with ExitStack() as stack:
+        # Without names, so that a process that is killed leaves nobody's data behind.
+        files = [stack.enter_context(TemporaryFile(prefix="campaign_sync_")) for _ in range(slices)]
         writers = [parquet.ParquetWriter(file, schema, compression="zstd") for file in files]
-        try:
-            for table in tables:
-                waiting.append(table)
-                rows += len(table)
-                if sum(map(len, waiting)) >= ROWS_AT_ONCE:
-                    _deal(pa.concat_tables(waiting), writers)
-                    waiting = []
-            if waiting:
+        for table in tables:
+            waiting.append(table)
+            rows += len(table)
+            if sum(map(len, waiting)) >= ROWS_AT_ONCE:
                 _deal(pa.concat_tables(waiting), writers)
-        finally:
-            for writer in writers:
-                writer.close()
-        for number, file in enumerate(files, start=1):
-            write_bytes(_uri(folder, number, side), file.read_bytes())
-            file.unlink()
+                waiting = []
+        if waiting:
+            _deal(pa.concat_tables(waiting), writers)
+        for number, (file, writer) in enumerate(zip(files, writers, strict=True), start=1):
+            writer.close()
+            file.seek(0)
+            write_bytes(_uri(folder, number, side), file.read())
     return rows
 
 

@@ -39,8 +39,8 @@ class Records(NamedTuple):
 class _Page(NamedTuple):
     records: list[Mapping[str, Any]]
     link: str | None
-    total: str | None
-    """Where the number of all records is told."""
+    total: str | int | None
+    """How many records there are in all, or where that is told: it is told at once only where all fit a page."""
 
 
 def list_records(
@@ -56,13 +56,14 @@ def list_records(
     first = f"{rest.base}/{resource.endpoint}?{urlencode(options)}"
     link: str | None = first
     seen: set[str] = set()
-    listed, total = 0, None
+    listed = 0
+    total: str | int | None = None
     while link is not None:
         if link in seen:
             raise _again(resource, "the pages run in a circle")
         seen.add(link)
         page = _fetch(rest, resource, link, followed=link != first)
-        total = total or page.total
+        total = page.total if total is None else total
         listed += len(page.records)
         yield as_records(page.records, resource, key_field, names)
         link = _forced(page.link)
@@ -118,7 +119,9 @@ def _parse(body: bytes) -> _Page:
         raise ValueError("not a list of records")
     if not all(isinstance(each, dict) for each in found["content"]):
         raise ValueError("not a list of records")
-    return _Page(found["content"], _href(found.get("next")), _href(found.get("count")))
+    count = found.get("count")
+    inline = count.get("value") if isinstance(count, dict) else None
+    return _Page(found["content"], _href(found.get("next")), _href(count) if inline is None else int(inline))
 
 
 def _href(entry: Any) -> str | None:
@@ -132,11 +135,9 @@ def _forced(link: str | None) -> str | None:
     return f"{link}{'&' if '?' in link else '?'}_forcePagination=true"
 
 
-def _require_whole(rest: Rest, resource: ResourceSchema, listed: int, total: str | None) -> None:
+def _require_whole(rest: Rest, resource: ResourceSchema, listed: int, total: str | int | None) -> None:
     """A list that ends early would make every record behind its end look missing."""
-    if total is None or listed < LINES:
-        return
-    told = rest.json(total).get("count")
+    told = rest.json(total).get("count") if isinstance(total, str) else total
     if isinstance(told, int) and listed + max(SHORT, told * SHORT_SHARE) < told:
         raise _again(resource, f"it ended after {listed:,} of {told:,} records")
 

@@ -1,4 +1,4 @@
-"""The queries of a comparison: which listed rows differ from what the ledger knows, and which keys it expects.
+"""The queries of comparisons: which listed rows differ from what the ledger knows, which keys it expects, all it knows.
 
 Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows (``run/comparison.py``).
 """
