@@ -217,6 +217,24 @@ def test_what_the_feed_has_told_and_campaign_has_lost_is_mended_without_a_change
     assert not systems.differences()
 
 
+def test_more_than_one_run_can_take_is_mended_by_several(
+    airflow: RealAirflow, systems: Systems, marketer: Marketer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from campaign_sync.run import extract
+
+    monkeypatch.setattr(extract, "UNSETTLED_AT_ONCE", 3)
+    assert airflow.run().ok
+    keys = sorted(systems.profiles())[:5]
+    for key in keys:
+        marketer.edit(key, phone="+1 555 0100")
+    run = airflow.run(COMPARE, repair=True)
+    assert found(run) == {"edited in Campaign": keys}
+    assert "3 rows a run, so in 2 runs" in report(run)["notes"][0]
+    assert airflow.run().tally == {"extracted": 3, "updated": 3}
+    assert airflow.run().tally == {"extracted": 2, "updated": 2}
+    assert not systems.differences()
+
+
 def test_a_row_that_changes_while_both_sides_are_read_is_no_difference(
     airflow: RealAirflow, systems: Systems, marketer: Marketer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
