@@ -163,7 +163,7 @@ def _schedule(mapping: Mapping) -> Any:
 def dags_in(folder: Path) -> Iterator[DAG]:
     """A DAG for every mapping file in the folder; within a task's own process, only for the one that it belongs to."""
     wanted = get_parsing_context().dag_id
-    files = [path for path in mapping_files(folder) if wanted in (None, _dag_id(path))]
+    files = [path for path in mapping_files(folder) if wanted in (None, dag_id_of(path))]
     mappings: dict[Path, Mapping] = {}
     errors: dict[Path, MappingError] = {}
     for path in files:
@@ -173,7 +173,7 @@ def dags_in(folder: Path) -> Iterator[DAG]:
             errors[path] = error
     # Whether a table or a resource is mapped twice can be told only where all files are read: not in a task.
     if not wanted:
-        errors |= _conflicts(mappings.values())
+        errors |= conflicts(mappings.values())
     for path in files:
         yield broken_dag(path, errors[path]) if path in errors else _dag(mappings[path], path)
 
@@ -198,7 +198,7 @@ def _dag(mapping: Mapping, path: Path) -> DAG:
 def broken_dag(path: Path, error: MappingError) -> DAG:
     """A DAG that stands in for a mapping that cannot be read, and says why."""
     with DAG(
-        _dag_id(path),
+        dag_id_of(path),
         description=f"BROKEN MAPPING — {error.problem}"[:200],
         doc_md=f"## This mapping cannot be used\n\n```\n{error}\n```\n\nOther flows are not affected.",
         schedule=None,
@@ -221,7 +221,8 @@ def documentation(mapping: Mapping) -> str:
     return "\n".join([f"## {mapping.description}", "", f"{way}, {file}.", "", *head, *rows])
 
 
-def _conflicts(mappings: Iterable[Mapping]) -> dict[Path, MappingError]:
+def conflicts(mappings: Iterable[Mapping]) -> dict[Path, MappingError]:
+    """What is wrong between mappings that are each sound by themselves, by file."""
     try:
         check_together(mappings)
     except MappingError as error:
@@ -229,5 +230,6 @@ def _conflicts(mappings: Iterable[Mapping]) -> dict[Path, MappingError]:
     return {}
 
 
-def _dag_id(path: Path) -> str:
+def dag_id_of(path: Path) -> str:
+    """The id of a mapping file's DAG."""
     return re.sub(r"[^\w.-]", "_", path.stem)[:200]

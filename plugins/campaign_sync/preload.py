@@ -23,6 +23,7 @@ import pyarrow.json  # noqa: E402, TID253
 import pyarrow.parquet  # noqa: E402, F401, TID253
 from airflow.sdk import DAG, BaseOperator, task_group  # noqa: E402
 
+import campaign_sync.compare.flow  # noqa: E402
 import campaign_sync.flow  # noqa: E402
 import campaign_sync.hooks.campaign  # noqa: E402
 import campaign_sync.hooks.dataverse  # noqa: E402

@@ -74,6 +74,10 @@ class Field(NamedTuple):
     read_only: bool = False
     mandatory: bool = False
     technical: str = ""  # resType: byte, short, long, int64, float, double …; decides the range of a number
+    policy: str = (
+        ""  # dataPolicy: email, smartCase …; Campaign may rewrite what it is sent (campaign.md §4.3)
+    )
+    sortable: bool = False
 
 
 class ResourceSchema(NamedTuple):

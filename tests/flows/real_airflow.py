@@ -23,14 +23,17 @@ from tests.flows.on_foot import walk
 FLOW = "contacts_to_profiles"
 SHIPPED = ROOT / "include" / "mappings" / f"{FLOW}.yaml"
 
-#: Like dags/ingress.py, for the test's own folder. `dag.test()` would wait for retries (airflow.md §12).
+#: Like the files in dags/, for the test's own folder. `dag.test()` would wait for retries (airflow.md §12).
 DAG_FILE = '''"""Every airflow dag of the mappings of the test that is running."""
 import os
+from itertools import chain
 from pathlib import Path
 
+from campaign_sync.compare.flow import comparing_dags_in
 from campaign_sync.flow import dags_in
 
-for dag in dags_in(Path(os.environ["TEST_MAPPINGS"])):
+MAPPINGS = Path(os.environ["TEST_MAPPINGS"])
+for dag in chain(dags_in(MAPPINGS), comparing_dags_in(MAPPINGS)):
     for task in dag.tasks:
         getattr(task, "partial_kwargs", {})["retries"] = 0
         if not hasattr(task, "partial_kwargs"):

@@ -540,3 +540,54 @@ def test_a_database_that_does_not_exist_is_refused_and_one_that_does_not_answer_
     with pytest.raises(TransientError, match=r"ledger postgresql.psycopg2://me:.*Connection refused") as away:
         Ledger("postgres://me:hush@127.0.0.1:1/test").is_empty(FLOW)
     assert "hush" not in str(away.value)
+
+
+def test_the_whole_state_of_keys_is_told_in_one_row_each(ledger):
+    settle(ledger, outcomes(a=(5, H1, "created"), b=(6, H2, "updated")), refusals(b=(7, True), c=(8, True)))
+    settle(ledger, outcomes(d=(9, H1, "created")))
+    settle(ledger, outcomes(d=(None, None, "deleted")))
+    ledger.begin(FLOW, ["e"], "run 2")
+    waiting = pd.DataFrame(
+        {"version": [10], "kind": "parent", "waits_for": "s", "waits_key": "k", "reason": "r"}, index=["g"]
+    )
+    ledger.settle(FLOW, outcomes(), refusals(), "run 2", "mapping 1", parked=waiting)
+    told = ledger.state(FLOW, ["a", "b", "c", "d", "e", "f", "g", "a"])
+    assert list(told.columns) == [
+        "version", "sent_hash", "present", "in_doubt", "updated_at", "refused", "waits",
+    ]  # fmt: skip
+    plain = told.drop(columns="updated_at").astype(object)
+    assert {
+        key: tuple(None if pd.isna(each) else each for each in row) for key, *row in plain.itertuples()
+    } == {
+        "a": (5, H1, True, False, None, None),
+        "b": (6, H2, True, False, 7, None),
+        "c": (None, None, False, False, 8, None),
+        "d": (10, None, False, False, None, None),
+        "e": (0, None, False, True, None, None),
+        "f": (None, None, False, False, None, None),
+        "g": (None, None, False, False, None, 10),
+    }
+    assert told["updated_at"].isna().to_dict() == dict.fromkeys("abde", False) | dict.fromkeys("cfg", True)
+
+
+def test_a_row_put_in_doubt_is_looked_at_again_whatever_was_known_of_it(ledger):
+    settle(ledger, outcomes(a=(5, H1, "created"), b=(6, H2, "updated")))
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
+    ledger.doubt(FLOW, ["a", "c"], "comparison")
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == {"a", "c"}
+    assert known(ledger, "a", "b", "c") == {
+        "a": (5, H1, True, True),
+        "b": (6, H2, True, False),
+        "c": (0, None, False, True),
+    }
+    settle(ledger, outcomes(a=(5, H1, "updated"), c=(7, H2, "created")))
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
+
+
+def test_a_row_that_was_refused_too_often_is_tried_again_once_it_is_put_in_doubt(ledger):
+    for run in range(5):
+        ledger.begin(FLOW, ["a"], f"run {run}")
+        settle(ledger, rejected=refusals(a=(5, False)), run=f"run {run}")
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
+    ledger.doubt(FLOW, ["a"], "comparison")
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == {"a"}

@@ -5,7 +5,7 @@ Not for mappings, plans or files: it takes writes and yields outcomes."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,6 +18,7 @@ from campaign_sync.hooks import ims
 from campaign_sync.hooks.campaign_answers import judge
 from campaign_sync.hooks.campaign_keys import KeyStanding, key_standing
 from campaign_sync.hooks.campaign_metadata import read_resource
+from campaign_sync.hooks.campaign_records import Records, as_records, list_records
 from campaign_sync.hooks.campaign_writes import Unclear, Writer
 from campaign_sync.hooks.pace import Pace
 from campaign_sync.hooks.parallel import map_bounded
@@ -111,6 +112,24 @@ class CampaignHook(HttpHook):
         if not isinstance(found, dict):
             raise self._rest.refusal(answer, quote=False)
         return found
+
+    def everything(
+        self, resource: ResourceSchema, key_field: str, names: Collection[str]
+    ) -> Iterator[Records]:
+        """Yields all records that the API shows, page by page, in the fields asked for; an engine call per page.
+
+        Hidden rows are not listed (campaign.md §6.3). A list that ends long before its count, or whose place is given
+        up while it is followed, is a TransientError: it has to be read from its beginning again.
+        """
+        yield from list_records(self._rest, resource, key_field, names)
+
+    def records(
+        self, resource: ResourceSchema, key_field: str, names: Collection[str], keys: Collection[str]
+    ) -> Records:
+        """Reads records by their business keys, in parallel and at an engine call each; those not there are absent."""
+        threads = int(self._extra.get("parallel") or PARALLEL)
+        found = map_bounded(lambda key: self.read(resource, key), keys, threads)
+        return as_records([each for each in found if each is not None], resource, key_field, names)
 
     def test_connection(self) -> tuple[bool, str]:
         """Says whether the connection works, and if not, who must do what."""

@@ -111,6 +111,8 @@ def _fields(key: str, entry: Mapping[str, Any]) -> list[Field]:
         read_only=_true(entry.get("readOnly")),
         mandatory=_true(entry.get("mandatory")),
         technical=str(entry.get("resType") or ""),
+        policy=str(entry.get("dataPolicy") or ""),
+        sortable=_true(entry.get("sortable")),
     )
     if kind != "item":
         return [field]

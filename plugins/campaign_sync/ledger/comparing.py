@@ -1,4 +1,4 @@
-"""The queries of a comparison: which listed rows differ from what the ledger knows, and which keys it expects.
+"""The queries of comparisons: which listed rows differ from what the ledger knows, which keys it expects, all it knows.
 
 Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows (``run/comparison.py``).
 """
@@ -11,6 +11,7 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 
 from campaign_sync.ledger.parking import still_waiting
 from campaign_sync.ledger.tables import parked, records, rejections, runs
+from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_versions as listed
 
 
@@ -44,6 +45,23 @@ def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
     )
     waits = and_(same, still_waiting(flow, listed.c.source_key, mapping_sha))
     return select(listed.c.source_key).select_from(beside).where(differs, ~waits)
+
+
+def state_query(flow: str) -> Select[Any]:
+    """All that is known of the staged keys: of the record, of its rejection, and whether it waits."""
+    known = and_(records.c.flow == flow, records.c.source_key == wanted.c.source_key)
+    refused = and_(rejections.c.flow == flow, rejections.c.source_key == wanted.c.source_key)
+    waits = and_(parked.c.flow == flow, parked.c.source_key == wanted.c.source_key)
+    return select(
+        wanted.c.source_key,
+        records.c.version,
+        records.c.sent_hash,
+        func.coalesce(records.c.present, False),
+        func.coalesce(records.c.doubt, 0),
+        records.c.updated_at,
+        rejections.c.version,
+        parked.c.version,
+    ).select_from(wanted.outerjoin(records, known).outerjoin(rejections, refused).outerjoin(parked, waits))
 
 
 def expected_queries(flow: str) -> tuple[Select[Any], ...]:

@@ -97,6 +97,23 @@ def known_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return _frame(types, rows)
 
 
+def state_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """What the ledger knows of keys, rejections and waits included; a row that it does not know has no version."""
+    import pyarrow as pa
+
+    types = {
+        "source_key": pa.string(),
+        "version": pa.int64(),
+        "sent_hash": pa.binary(),
+        "present": pa.bool_(),
+        "in_doubt": pa.bool_(),
+        "updated_at": pa.timestamp("us", tz="UTC"),
+        "refused": pa.int64(),
+        "waits": pa.int64(),
+    }
+    return _frame(types, rows)
+
+
 def rejected_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Rejections, as the ledger stores them."""
     import pyarrow as pa

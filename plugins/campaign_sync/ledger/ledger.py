@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, or_, select, update
 
 from campaign_sync.errors import ReconcileError
-from campaign_sync.ledger.comparing import differing_query, expected_queries
+from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
     key_columns,
@@ -24,6 +24,7 @@ from campaign_sync.ledger.frames import (
     parked_frame,
     rejected_frame,
     rejection_columns,
+    state_frame,
     waits_frame,
 )
 from campaign_sync.ledger.links import (
@@ -154,6 +155,15 @@ class Ledger:
             self._database.stage(connection, wanted, key_columns(keys))
             return waits_frame(_waits_for_parent(orphans_among_records(connection, flow)))
 
+    def state(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
+        """All that is known of these keys, one row each: index key, columns version (missing: not known), sent_hash,
+        present, in_doubt, updated_at, refused (the version that was rejected; missing: none was), waits (the version
+        that is parked; missing: none is).
+        """
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            return state_frame(connection.execute(state_query(flow)).all())
+
     def begin(
         self,
         flow: str,
@@ -190,10 +200,21 @@ class Ledger:
                 self._database.stage(connection, doomed, key_columns(deletions))
                 refused += _waits_for_children(named_records(connection, flow, doomed))
                 withhold_named(connection, flow)
-            _doubt(connection, flow, run_id)
+            _mark_in_doubt(connection, flow, run_id)
             if named is not None:
                 begin_links(connection, flow)
         return waits_frame(refused)
+
+    def doubt(self, flow: str, keys: Iterable[str], run_id: str) -> None:
+        """Has the flow's next runs look at these rows as they are now, whatever was believed of them.
+
+        A row of which nothing is known is created if it is there; one that was refused often is tried again.
+        """
+        with self._database.write() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            _mark_in_doubt(connection, flow, run_id)
+            among = rejections.c.source_key.in_(select(wanted.c.source_key))
+            connection.execute(update(rejections).where(rejections.c.flow == flow, among).values(tries=0))
 
     def settle(
         self,
@@ -385,7 +406,8 @@ class Ledger:
                 connection.execute(delete(table).where(table.c.flow == flow))
 
 
-def _doubt(connection: Connection, flow: str, run_id: str) -> None:
+def _mark_in_doubt(connection: Connection, flow: str, run_id: str) -> None:
+    """Of the staged keys; a second doubt beside a first is a 2 (``tables.py``)."""
     now = _now()
     new = {
         "flow": literal(flow),
@@ -398,10 +420,11 @@ def _doubt(connection: Connection, flow: str, run_id: str) -> None:
     }
     rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
     insert = insert_into(connection, records).from_select(list(new), rows)
+    doubt = case((records.c.doubt > 0, 2), else_=1)
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
-            set_={"doubt": case((records.c.doubt > 0, 2), else_=1), "run_id": run_id, "updated_at": now},
+            set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
         )
     )
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Context
 
+    from campaign_sync.run.extract import Piece
+    from campaign_sync.run.polymorphic import Polymorphic
+
 STALE = (
     "{count:,} rows are older than what was written before and were left alone. If the Dynamics environment was "
     "restored from a backup, `python -m campaign_sync forget {flow}` lets the next run begin anew"
@@ -52,7 +55,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     """
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
-    from campaign_sync.run.extract import BATCH_ROWS, Source
+    from campaign_sync.run.extract import Source
     from campaign_sync.run.polymorphic import Polymorphic
 
     flow, run_id = mapping.name, str(context["run_id"])
@@ -80,9 +83,22 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
 
     source = Source(mapping, table, dataverse, ledger)
     polymorphic = Polymorphic(mapping, table, dataverse, ledger)
+    batches = put_at_rest(first, source.pieces(window), polymorphic, log)
+    write_document(first.folder, READ, source.ended())
+    rows = sum(batch.tally["extracted"] for batch in batches)
+    log.info("extract: %s: %d rows in %d batches", window.text, rows, len(batches))
+    return batches
+
+
+def put_at_rest(
+    first: Batch, pieces: Iterable[Piece], polymorphic: Polymorphic, log: logging.Logger
+) -> list[Batch]:
+    """Leave pieces in the run's folder as batches, numbered from 1."""
+    from campaign_sync.run.extract import BATCH_ROWS
+
     most = max_batches()
     batches = []
-    for number, piece in enumerate(source.pieces(window), start=1):
+    for number, piece in enumerate(pieces, start=1):
         if number > most:
             raise RefusedError(
                 "Airflow",
@@ -92,14 +108,11 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
                 f"this run has more than {most:,} batches of {BATCH_ROWS:,} rows, and Airflow maps no more tasks",
                 f"Raise [core] max_map_length in Airflow's configuration, for instance to {4 * most}",
             )
-        frame, removed = piece.frames(table.key)
+        frame, removed = piece.frames(polymorphic.table.key)
         frame = polymorphic.marked(frame)
         tally = Tally(extracted=len(frame) + len(removed))
         batches.append(replace(first, number=number).write("extract", frame, removed, tally.as_dict()))
         log.info("extract batch %d: %d rows, %d deletions", number, len(frame), len(removed))
-    write_document(first.folder, READ, source.ended())
-    rows = sum(batch.tally["extracted"] for batch in batches)
-    log.info("extract: %s: %d rows in %d batches", window.text, rows, len(batches))
     return batches
 
 
