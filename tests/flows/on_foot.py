@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import traceback
@@ -15,7 +16,10 @@ KILLED = 57  # the exit code of a process that was killed at the appointed point
 
 
 def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
-    """Take all steps of one scheduled run; return reconcile's report."""
+    """Take all steps of one scheduled run; return reconcile's report.
+
+    A step that was taken already in a run of this id is not taken again: as Airflow goes on after a task was killed.
+    """
     from campaign_sync.mapping.file import load_mapping
     from campaign_sync.rows.steps import STEPS
     from campaign_sync.run.guard import guard_run
@@ -28,20 +32,45 @@ def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
         "dag": SimpleNamespace(dag_id=mapping.name),
         "dag_run": SimpleNamespace(run_type="scheduled", data_interval_start=None, data_interval_end=None),
     }
-    batches = [batch.as_dict() for batch in extract_run(mapping, context, log)]
+    once = _Returned(run_id)
+    batches = once("extract", lambda: [batch.as_dict() for batch in extract_run(mapping, context, log)])
     checked = []
     for batch in batches:
         for step in STEPS:
-            batch = step_batch(batch, step, log).as_dict()
+            number = batch["number"]
+            batch = once(f"{step}{number}", lambda: step_batch(batch, step, log).as_dict())  # noqa: B023
         checked.append(batch)
-    guarded, question = guard_run(checked, context, log) if checked else ([], None)
-    assert question is None, question
-    loaded = [load_batch(batch, log).as_dict() for batch in guarded]
+    guarded = once("guard", lambda: _guarded(guard_run(checked, context, log)) if checked else [])
+    loaded = [
+        once(f"load{batch['number']}", lambda: load_batch(batch, log).as_dict())  # noqa: B023
+        for batch in guarded
+    ]
     found = settle_files(None, context, log) if guarded and mapping.load.files_from is not None else {}
     while "until" in found:
         event = asyncio.run(_triggered(found))
         found = settle_files(event["waited"], context, log)
     return reconcile_run(batches, loaded, context, log)
+
+
+class _Returned:
+    """What the tasks of a run returned, kept as Airflow keeps it."""
+
+    def __init__(self, run_id: str) -> None:
+        self.folder = Path(os.environ["AIRFLOW_HOME"]) / "returned" / run_id
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, task: str, execute: Callable[[], Any]) -> Any:
+        file = self.folder / f"{task}.json"
+        if not file.exists():
+            value = json.dumps(execute())
+            file.write_text(value)
+        return json.loads(file.read_text())
+
+
+def _guarded(found: tuple[list[dict[str, Any]], Any]) -> list[dict[str, Any]]:
+    batches, question = found
+    assert question is None, question
+    return batches
 
 
 async def _triggered(wait: dict[str, Any]) -> Any:
@@ -55,13 +84,15 @@ async def _triggered(wait: dict[str, Any]) -> Any:
     return events[0]
 
 
-def walk_until_killed(mapping_file: Path, owner: Any, name: str, nth: int, *, before: bool) -> None:
+def walk_until_killed(
+    mapping_file: Path, owner: Any, name: str, nth: int, *, before: bool, run_id: str = "killed"
+) -> None:
     """Take the steps of a run in a process that dies, without a chance to tidy up, at the nth call of `owner.name`."""
     child = os.fork()  # as Airflow makes the processes of its tasks
     if not child:
         try:
             setattr(owner, name, _deadly(getattr(owner, name), nth, before=before))
-            walk(mapping_file, "killed")
+            walk(mapping_file, run_id)
         except BaseException:
             traceback.print_exc()
         finally:

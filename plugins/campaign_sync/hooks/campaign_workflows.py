@@ -68,6 +68,12 @@ class Workflows:
             log.warning("Campaign: the state of workflow %s cannot be read: %s", name, masked(answer.text))
         return Workflow(name, state, _trigger(found))
 
+    @staticmethod
+    def require_signal(workflow: Workflow) -> None:
+        """Raises RefusedError if the workflow has no signal that takes our parameter."""
+        if not workflow.trigger:
+            raise _no_parameter(workflow.name)
+
     def start(self, name: str) -> None:
         """Asks Campaign to start a workflow; it does so when it finds the time (campaign.md §7.2)."""
         headers = {"Content-Type": "application/json;charset=utf-8"}
@@ -79,8 +85,7 @@ class Workflows:
         Refused is a signal within ten minutes of another (campaign.md §7.3: the answer is a text, whatever its
         status); unknown is one whose answer was lost, or is empty.
         """
-        if not workflow.trigger:
-            raise _no_parameter(workflow.name)
+        self.require_signal(workflow)
         body = json.dumps({"source": SOURCE, "parameters": {PARAMETER: value}}).encode()
         headers = {"Content-Type": "application/json;charset=utf-8"}
         try:

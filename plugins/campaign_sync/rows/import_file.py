@@ -52,6 +52,22 @@ def file_columns(mapping: Mapping, resource: ResourceSchema) -> list[FileColumn]
     return found
 
 
+def describe(columns: list[FileColumn]) -> str:
+    """The columns as a table, ``op`` included, for the person who builds the workflow."""
+    lines = [("column", "type", "length", "format", "on update")]
+    lines.append((OPERATION, "text", "1", f"{WRITE} insert or update, {DELETE} delete", "-"))
+    for each in columns:
+        length = str(each.length or "") if each.type == "text" else ""
+        lines.append(
+            (each.name, each.type, length, each.format, "insert only" if each.insert_only else "write")
+        )
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 _KINDS = {
     "integer": ("integer", "12"),
     "float": ("float", "12.5 (decimal point, no thousands separator)"),
@@ -162,10 +178,13 @@ def _quoted(text: pa.Array) -> pa.Array:
     from pyarrow import compute
 
     data = _bytes(text)
-    if not any(mark in data for mark in (b";", b'"', b"\n")):
+    marks = [mark for mark in (SEPARATOR, QUOTE, "\n") if mark.encode() in data]
+    if not marks:
         return text
-    doubled = compute.replace_substring(text, QUOTE, QUOTE + QUOTE) if b'"' in data else text
-    needs = compute.match_substring_regex(text, pattern=f"[{SEPARATOR}{QUOTE}\n]")
+    needs = compute.match_substring(text, marks[0])
+    for mark in marks[1:]:
+        needs = compute.or_(needs, compute.match_substring(text, mark))
+    doubled = compute.replace_substring(text, QUOTE, QUOTE + QUOTE) if QUOTE in marks else text
     return compute.if_else(needs, compute.binary_join_element_wise(QUOTE, doubled, QUOTE, ""), text)
 
 
