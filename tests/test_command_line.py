@@ -396,7 +396,7 @@ def test_new_drafts_a_custom_resource_and_the_links_to_it(
     assert online("check").returncode == 0
     (online.mappings / "contacts_to_profiles.yaml").unlink()
     linked = online("new", "contact", "profile", "--print")
-    assert "  # cusStoreId: {from: parentcustomerid, link: accounts_to_stores}\n" in linked.stdout
+    assert "  cusStoreId: {from: parentcustomerid, link: accounts_to_stores}\n" in linked.stdout
     assert not (online.mappings / "contacts_to_profiles.yaml").exists()
 
 

@@ -25,6 +25,7 @@ extract: {table: account}
 map: {cusKey: {from: accountid, key: true}}
 load: {resource: cusAccount}
 """
+WITH_FILES = GOOD.replace("cusAccount}", "cusAccount, import_workflow: WKF90}")
 
 
 def dags_in(folder: Path) -> dict[str, Any]:
@@ -70,7 +71,16 @@ def test_a_flow_is_the_steps_in_their_order() -> None:
     assert all(after in follows[before] for before, after in itertools.pairwise(words))
 
 
-def test_every_task_is_one_of_the_eight_operators_or_the_error(tmp_path: Path) -> None:
+def test_a_flow_that_may_use_files_settles_them_before_it_reconciles(tmp_path: Path) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text(WITH_FILES)
+    follows = {
+        task.task_id: task.downstream_task_ids for task in dags_in(tmp_path)["accounts_to_things"].tasks
+    }
+    assert follows["load"] == {"settle", "reconcile"}
+    assert follows["settle"] == {"reconcile"}
+
+
+def test_every_task_is_one_of_the_nine_operators_or_the_error(tmp_path: Path) -> None:
     from airflow.sdk import BaseOperator
     from campaign_sync import operators
 
@@ -80,10 +90,10 @@ def test_every_task_is_one_of_the_eight_operators_or_the_error(tmp_path: Path) -
         if inspect.isclass(each) and issubclass(each, BaseOperator) and each.__module__ == operators.__name__
         if not each.__subclasses__()  # what others are built on is no task of its own
     }
-    words = {"Extract", "Filter", "Map", "Replace", "Check", "Guard", "Load", "Reconcile"}
+    words = {"Extract", "Filter", "Map", "Replace", "Check", "Guard", "Load", "Settle", "Reconcile"}
     assert ours == {f"{word}Operator" for word in words} | {"MappingErrorOperator"}
     (tmp_path / "broken.yaml").write_text("extract: []\n")
-    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    (tmp_path / "accounts_to_things.yaml").write_text(WITH_FILES)
     used = {task.task_type for dag in dags_in(tmp_path).values() for task in dag.tasks}
     assert used == ours
 

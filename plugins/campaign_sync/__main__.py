@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from campaign_sync.run.live import Finding
 
 MAPPINGS = Path("include/mappings")
+SANDBOX_IMPORTS = "/sandbox/campaign/imports"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,8 +81,13 @@ def parser() -> argparse.ArgumentParser:
     forget.add_argument("flow", help="name of the flow")
     forget.set_defaults(run=run_forget)
 
-    setup = commands.add_parser("setup", help="what Dynamics needs for the mappings")
-    setup.add_argument("system", choices=["dynamics"])
+    setup = commands.add_parser("setup", help="what Dynamics and Campaign need for the mappings")
+    setup.add_argument("system", choices=["dynamics", "campaign"])
+    setup.add_argument(
+        "mapping",
+        nargs="?",
+        help="campaign: name of the flow, or a mapping file, whose import workflow is built",
+    )
     setup.add_argument(
         "--apply", action="store_true", help="do it; without this, only say what would be done"
     )
@@ -206,7 +212,9 @@ def run_forget(options: argparse.Namespace) -> int:
 
 
 def run_setup(options: argparse.Namespace) -> int:
-    """Say, and with --apply do, what Dynamics needs: change tracking on every mapped table."""
+    """Say, and with --apply do, what Dynamics needs: change tracking on every mapped table. Say what Campaign needs."""
+    if options.system == "campaign":
+        return _say_columns(options)
     from campaign_sync.hooks.dataverse import DataverseHook
 
     dataverse = DataverseHook()
@@ -224,6 +232,32 @@ def run_setup(options: argparse.Namespace) -> int:
                 f"{name}: change tracking is off; --apply switches it on (it cannot be switched off again)"
             )
     return 1 if missing else 0
+
+
+def _say_columns(options: argparse.Namespace) -> int:
+    """Print what the import workflow of a mapping has to be told about its file."""
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.rows.import_file import OPERATION, describe, file_columns
+
+    if not options.mapping:
+        raise SyncError("which mapping?", "setup campaign", "Name one: setup campaign contacts_to_profiles")
+    mapping = load_mapping(_file(options.mapping))
+    columns = file_columns(mapping, CampaignHook().resource(mapping.load.resource))
+    workflow = mapping.load.import_workflow or "(none yet: load.import_workflow)"
+    options.say(f"Import workflow of {mapping.name}: {workflow} · resource {mapping.load.resource}")
+    options.say(
+        f"Key for Reconciliation and Deduplication: {mapping.key_field}. How to build it: docs/import_workflow.md\n"
+    )
+    options.say(describe(columns))
+    names = [column.name for column in columns]
+    key = next(column.name for column in columns if column.field == mapping.key_field)
+    declared = {
+        "id": mapping.load.import_workflow or "WKF88", "resource": mapping.load.resource, "key": key, "columns": names,
+        "insert_only": [column.name for column in columns if column.insert_only],
+    }  # fmt: skip
+    options.say(f"\nHeader: {';'.join([OPERATION, *names])}")
+    options.say(f"For the sandbox (POST {SANDBOX_IMPORTS}): {json.dumps(declared)}")
+    return 0
 
 
 def _live(mapping: Mapping) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ from campaign_sync.operators import (
     MappingErrorOperator,
     ReconcileOperator,
     ReplaceOperator,
+    SettleOperator,
 )
 from campaign_sync.retry import SyncRetryPolicy
 from campaign_sync.watching import FeedTrigger
@@ -84,7 +85,9 @@ PARAMS: dict[str, Any] = {
 
 
 def sync_dag(mapping: Mapping) -> DAG:
-    """The DAG of one mapping: extract; filter, map, replace and check per batch; guard; load per batch; reconcile."""
+    """The DAG of one mapping: extract; filter, map, replace and check per batch; guard; load per batch; settle, if
+    files may be used; reconcile.
+    """
     with DAG(
         mapping.name,
         description=mapping.description,
@@ -134,6 +137,10 @@ def sync_dag(mapping: Mapping) -> DAG:
             trigger_rule="all_done",
         )
         one_batch.expand(batch=extract.output) >> guard >> load >> reconcile
+        if mapping.load.files_from is not None:
+            # What the batches that did load have left is imported, whatever became of the others.
+            settle = SettleOperator(task_id="settle", trigger_rule="all_done_min_one_success")
+            load >> settle >> reconcile
     return dag
 
 

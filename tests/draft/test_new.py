@@ -18,9 +18,9 @@ from tests.mappings.systems import CONTACT, PROFILE, mapping_of
 SHIPPED = load_mapping("include/mappings/contacts_to_profiles.yaml")
 
 
-def drafted(tmp_path, table=CONTACT, resource=PROFILE, targets=(), mappings=(), name="drafted", **wanted):
+def drafted(tmp_path, table=CONTACT, resource=PROFILE, mappings=(), name="drafted", **wanted):
     path = tmp_path / f"{name}.yaml"
-    made = draft_mapping(table, resource, path=path, targets=dict(targets), mappings=mappings, wanted=wanted)
+    made = draft_mapping(table, resource, path=path, mappings=mappings, wanted=wanted)
     path.write_text(made.text, "utf-8")
     return made, load_mapping(path)
 
@@ -133,19 +133,22 @@ def test_choices_without_a_name_are_left_to_a_person(tmp_path):
     assert [check.label for check in mapping.check] == ["has name"]
 
 
+def leading_to(*tables):
+    lookup = STORES.columns["new_region"]._replace(targets=tables)
+    return STORES._replace(columns=STORES.columns | {"new_region": lookup})
+
+
 def test_a_lookup_to_a_mapped_table_is_drafted_as_a_link(tmp_path):
     regions = mapping_of(
         tmp_path, name="regions_to_regions", key="regionId", table="new_region", resource="cusRegion"
     )
     made, mapping = drafted(
-        tmp_path, STORES, STORE, {"new_region": ("new_region",)}, [regions], name="stores_to_stores"
+        tmp_path, leading_to("new_region", "account"), STORE, [regions], name="stores_to_stores"
     )
-    assert "  # regionId: {from: new_region, link: regions_to_regions}\n" in made.text
-    assert "links: regionId" in made.decisions
-    assert "regionId" not in mapping.map
-    alone, _ = drafted(
-        tmp_path, STORES, STORE, {"new_region": ("account",)}, [regions], name="others_to_others"
-    )
+    assert "  regionId: {from: new_region, link: regions_to_regions}\n" in made.text
+    assert "links: rows wait for their parents: regionId" in made.decisions
+    assert mapping.map["regionId"].link == "regions_to_regions"
+    alone, _ = drafted(tmp_path, leading_to("account"), STORE, [regions], name="others_to_others")
     assert "link:" not in alone.text
 
 

@@ -417,6 +417,6 @@ def test_no_value_and_no_secret_is_told(
 
 
 def test_lookups_say_which_tables_they_may_lead_to(hook: DataverseHook) -> None:
-    targets = hook.lookup_targets("contact")
-    assert targets["parentcustomerid"] == ("account", "contact")
-    assert "firstname" not in targets
+    columns = hook.table("contact", ["parentcustomerid", "firstname"], targets=True).columns
+    assert columns["parentcustomerid"].targets == ("account", "contact")
+    assert columns["firstname"].targets == ()

@@ -244,6 +244,31 @@ def test_a_table_or_a_resource_mapped_by_two_files_is_an_error(tmp_path):
     assert [each.key for each in error.others] == ["load.resource"]
 
 
+def test_a_workflow_imports_for_one_mapping_only(tmp_path):
+    plain = PLAIN.replace(": profile}", ": profile, import_workflow: WKF88}")
+    one = load(tmp_path, plain, "one.yaml")
+    other = plain.replace("table: contact", "table: account").replace(": profile,", ": cusSite,")
+    with pytest.raises(MappingError, match="imports for two mappings") as caught:
+        check_together([one, load(tmp_path, other, "other.yaml")])
+    assert caught.value.key == "load.import_workflow"
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        ("", None),
+        ("bulk_from: never", None),
+        ("import_workflow: WKF88", 5000),
+        ("import_workflow: WKF88, bulk_from: 70", 70),
+        ("import_workflow: WKF88, bulk_from: always", 1),
+        ("import_workflow: WKF88, bulk_from: never", None),
+    ],
+)
+def test_files_are_used_from_a_number_of_rows(tmp_path, words, rows):
+    mapping = load(tmp_path, PLAIN.replace(": profile}", f": profile, {words}}}" if words else ": profile}"))
+    assert mapping.load.files_from == rows
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_mapping_loads(path):
     assert load_mapping(path).name == path.stem

@@ -91,7 +91,7 @@ def test_the_schema_takes_the_short_forms():
         "a value replaced by a list",
         "a field that is a number",
         "a check's wrong consequence",
-        "bulk, which comes later",
+        "no number of rows",
     ],
 )
 def test_the_schema_refuses_in_the_editor_what_the_loader_refuses(name):

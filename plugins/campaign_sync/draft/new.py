@@ -48,29 +48,29 @@ def draft_mapping(
     resource: ResourceSchema,
     *,
     path: Path,
-    targets: Words[str, Sequence[str]],
     mappings: Sequence[Mapping],
     wanted: Words[str, str],
 ) -> Drafted:
     """The mapping of a table to a resource, found to load, to fit both, and to keep its own example.
 
-    :param targets: lookup -> the tables it may lead to
+    :param table: with the targets of its lookups
     :param mappings: what is mapped already, for links
     :param wanted: field -> column, as a person paired them
     Raises SyncError if a draft that works cannot be made without a decision.
     """
     pairs = find_pairs(table, resource, wanted)
     _refuse_unfilled(pairs, table, resource)
-    draft = Draft(table, resource, pairs, find_links(table, resource, pairs, targets, mappings))
+    draft = Draft(table, resource, pairs, find_links(table, resource, pairs, mappings))
     draft = draft._replace(given={pair.column.name: invented(pair) for pair in pairs})
     sketch = parse_mapping(to_text(draft).encode(), path)
-    check_types(sketch, table, resource)
+    parents = {each.name: each.extract.table for each in mappings}
+    check_types(sketch, table, resource, parents)
     fate, rule, row = outcome(sketch.examples[0].given, sketch, table, resource)
     if fate != "loaded":
         raise _unfit(path, f"its example is {fate} by {rule}")
     draft = draft._replace(loads={pair.target: _python(row[pair.target]) for pair in pairs})
     text = to_text(draft)
-    _verify(parse_mapping(text.encode(), path), table, resource)
+    _verify(parse_mapping(text.encode(), path), table, resource, parents)
     return Drafted(text, len(pairs), tuple(_decisions(draft)))
 
 
@@ -78,7 +78,6 @@ def find_links(
     table: TableSchema,
     resource: ResourceSchema,
     pairs: Sequence[Pair],
-    targets: Words[str, Sequence[str]],
     mappings: Sequence[Mapping],
 ) -> list[Link]:
     """The lookups whose parents another mapping brings to Campaign, with the field that sounds like them."""
@@ -89,14 +88,16 @@ def find_links(
         if field.name not in {pair.target for pair in pairs}
     ]
     links: list[Link] = []
-    for column, tables in targets.items():
-        if column not in table.columns:
-            continue
+    for column in table.columns.values():
         for parent in mappings:
-            sounds = {plain_name(column).removesuffix("id"), *_stems(parent)}
+            sounds = {plain_name(column.name).removesuffix("id"), *_stems(parent)}
             field = next((each for each in free if plain_name(each).removesuffix("id") in sounds), None)
-            if parent.extract.table in tables and field and field not in {link.target for link in links}:
-                links.append(Link(field, column, parent.name))
+            if (
+                parent.extract.table in column.targets
+                and field
+                and field not in {link.target for link in links}
+            ):
+                links.append(Link(field, column.name, parent.name))
     return links
 
 
@@ -113,18 +114,17 @@ def read_and_draft(
 ) -> tuple[Path, Drafted]:
     """Reads the metadata of both sides and drafts; returns where the file belongs, and what it says."""
     refuse_mapped(table_name, resource_name, mappings)
-    resource, table = campaign.resource(resource_name), dataverse.table(table_name)
+    resource, table = campaign.resource(resource_name), dataverse.table(table_name, targets=True)
     path = file or folder / f"{flow_name(table.set_name, resource.name)}.yaml"
-    targets = dataverse.lookup_targets(table_name)
-    drafted = draft_mapping(table, resource, path=path, targets=targets, mappings=mappings, wanted=wanted)
+    drafted = draft_mapping(table, resource, path=path, mappings=mappings, wanted=wanted)
     if table.change_tracking:
         return path, drafted
     tracking = f"change tracking of {table.name}: it is off; python -m campaign_sync setup dynamics --apply"
     return path, drafted._replace(decisions=(*drafted.decisions, tracking))
 
 
-def _verify(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> None:
-    check_types(mapping, table, resource)
+def _verify(mapping: Mapping, table: TableSchema, resource: ResourceSchema, parents: Words[str, str]) -> None:
+    check_types(mapping, table, resource, parents)
     check_examples(mapping, table)
     check_expectations(mapping)
     for result in run_examples(mapping, table, resource):
@@ -166,7 +166,7 @@ def _decisions(draft: Draft) -> list[str]:
     if missed:
         lines.append(f"not mapped, though the names agree: {', '.join(field.name for field, _ in missed)}")
     if draft.links:
-        lines.append(f"links: {', '.join(link.target for link in draft.links)}")
+        lines.append(f"links: rows wait for their parents: {', '.join(link.target for link in draft.links)}")
     if any(map(is_objection, draft.resource.fields)):
         lines.append("consent is not mapped; see the end of the file")
     lines.append("schedule: it runs by hand only; remove the line when a preview looks right")

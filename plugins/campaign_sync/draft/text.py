@@ -23,7 +23,7 @@ ADDRESS = r"'^[^@\s]+@[^@\s]+\.[^@\s.]+$'"
 
 
 class Link(NamedTuple):
-    """A lookup that may become a link: its parent's table is brought to Campaign by another mapping."""
+    """A lookup that becomes a link: its parent's table is brought to Campaign by another mapping."""
 
     target: str
     column: str
@@ -129,9 +129,9 @@ def _map(draft: Draft) -> Iterator[str]:
     yield from _aligned(_entry(pair, max(len(each.target) for each in dotted), draft) for pair in dotted)
     yield from _aligned(_entry(pair, width, draft) for pair in custom)
     if draft.links:
-        yield "  # A lookup becomes a link when its parents are mapped too:"
+        yield "  # A row waits until the record that it is linked to is in Campaign."
     for link in draft.links:
-        yield f"  # {link.target}: {{from: {link.column}, link: {link.mapping}}}"
+        yield f"  {link.target}: {{from: {link.column}, link: {link.mapping}}}"
 
 
 def _entry(pair: Pair, width: int, draft: Draft) -> tuple[str, str]:

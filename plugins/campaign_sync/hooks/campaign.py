@@ -19,8 +19,9 @@ from campaign_sync.hooks.campaign_answers import judge
 from campaign_sync.hooks.campaign_keys import KeyStanding, key_standing
 from campaign_sync.hooks.campaign_metadata import read_resource
 from campaign_sync.hooks.campaign_records import Records, as_records, list_records
+from campaign_sync.hooks.campaign_workflows import Workflows
 from campaign_sync.hooks.campaign_writes import Unclear, Writer
-from campaign_sync.hooks.pace import Pace
+from campaign_sync.hooks.pace import Pace, Patience
 from campaign_sync.hooks.parallel import map_bounded
 from campaign_sync.hooks.remedies import CAMPAIGN, IMS
 from campaign_sync.hooks.rest import Rest
@@ -130,6 +131,13 @@ class CampaignHook(HttpHook):
         threads = int(self._extra.get("parallel") or PARALLEL)
         found = map_bounded(lambda key: self.read(resource, key), keys, threads)
         return as_records([each for each in found if each is not None], resource, key_field, names)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Calls about Campaign's workflows."""
+        once = Patience(attempts=1, budget=0)
+        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=self._bearer, patience=once)
+        return Workflows(self._rest, single)
 
     def test_connection(self) -> tuple[bool, str]:
         """Says whether the connection works, and if not, who must do what."""

@@ -17,7 +17,6 @@ from campaign_sync.hooks import entra, queries
 from campaign_sync.hooks.dataverse_metadata import (
     change_tracking_off,
     enable_change_tracking,
-    lookup_targets,
     read_table,
 )
 from campaign_sync.hooks.pace import Patience
@@ -72,10 +71,6 @@ class DataverseHook(HttpHook):
         :param targets: whether to ask, in one more request, whose rows its lookups may name.
         """
         return read_table(self._rest, self._root, name, columns, targets=targets)
-
-    def lookup_targets(self, name: str) -> dict[str, tuple[str, ...]]:
-        """Reads which tables each lookup of a table may lead to."""
-        return lookup_targets(self._rest, self._root, name)
 
     def require_change_tracking(self, table: TableSchema) -> None:
         """Refuses a table without change tracking, saying how to switch it on."""

@@ -45,13 +45,6 @@ def read_table(
     )
 
 
-def lookup_targets(rest: Rest, root: str, name: str) -> dict[str, tuple[str, ...]]:
-    """Returns, for each lookup of a table, the tables that it may lead to (dataverse.md §9.1, Targets)."""
-    cast = "Microsoft.Dynamics.CRM.LookupAttributeMetadata"
-    listed = rest.json(f"{_entity(root, name)}/Attributes/{cast}?$select=LogicalName,Targets")["value"]
-    return {each["LogicalName"]: tuple(each.get("Targets") or ()) for each in listed}
-
-
 def change_tracking_off(table: str) -> RefusedError:
     """Returns the error for a table whose changes are not tracked."""
     problem = f"change tracking is off for the table {table!r}"

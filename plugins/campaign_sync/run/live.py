@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from campaign_sync.errors import MappingError, RefusedError
 from campaign_sync.hooks.dataverse_metadata import change_tracking_off
 from campaign_sync.mapping.file import Mapping
+from campaign_sync.mapping.links import parent_tables
 from campaign_sync.mapping.yaml_lines import dotted
 from campaign_sync.rows.checks import check_expectations
 from campaign_sync.rows.examples import run_examples
@@ -46,11 +47,14 @@ def look(mapping: Mapping, dataverse: DataverseHook, campaign: CampaignHook) -> 
     Raises SyncError for what is not about this mapping: a connection, a credential, a system that is away.
     """
     yield from _tried(lambda: check_expectations(mapping))
+    linked = bool(mapping.links())
     resource, refused = _asked(
         mapping, ("load", "resource"), lambda: campaign.resource(mapping.load.resource)
     )
     yield from refused
-    table, refused = _asked(mapping, ("extract", "table"), lambda: dataverse.table(mapping.extract.table))
+    table, refused = _asked(
+        mapping, ("extract", "table"), lambda: dataverse.table(mapping.extract.table, targets=linked)
+    )
     yield from refused
     readable = table is not None
     for refusal in _unreadable(mapping, table, dataverse) if table else ():
@@ -59,7 +63,7 @@ def look(mapping: Mapping, dataverse: DataverseHook, campaign: CampaignHook) -> 
     if table is None or resource is None:
         return
     misfits = [
-        *_tried(lambda: check_types(mapping, table, resource)),
+        *_tried(lambda: check_types(mapping, table, resource, parent_tables(mapping))),
         *_tried(lambda: check_examples(mapping, table)),
     ]
     yield from misfits
@@ -68,6 +72,10 @@ def look(mapping: Mapping, dataverse: DataverseHook, campaign: CampaignHook) -> 
         yield from _lengths(mapping, table, resource, dataverse if readable else None)
     if mapping.key_field in resource.fields:
         yield from _key(mapping, resource, campaign)
+    if (workflow := mapping.load.import_workflow) is not None:
+        yield from _asked(
+            mapping, ("load", "import_workflow"), lambda: _require_workflow(workflow, campaign)
+        )[1]
 
 
 def _unreadable(mapping: Mapping, table: TableSchema, dataverse: DataverseHook) -> Iterator[Finding]:
@@ -79,6 +87,16 @@ def _unreadable(mapping: Mapping, table: TableSchema, dataverse: DataverseHook) 
         next(dataverse.changes(table, (), page_size=1))
 
     yield from _asked(mapping, ("extract", "table"), begin)[1]
+
+
+def _require_workflow(name: str, campaign: CampaignHook) -> None:
+    """Raises RefusedError if the workflow, its signal or the SFTP area is not as files need it."""
+    from campaign_sync.hooks.campaign_files import DONE, IMPORTS, REJECTS, CampaignFilesHook
+
+    campaign.workflows.require_signal(campaign.workflows.read(name))
+    with CampaignFilesHook().session() as files:
+        for folder in (IMPORTS, REJECTS, DONE):
+            files.names(folder, "")
 
 
 def _failed_examples(mapping: Mapping, table: TableSchema, resource: ResourceSchema) -> Iterator[Finding]:
