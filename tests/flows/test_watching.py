@@ -92,7 +92,7 @@ class Watch:
         return found
 
     def run(self, run_id: str) -> None:
-        """A run of the flow, and one more look."""
+        """A run of the flow."""
         walk(self.airflow.mapping, run_id)
 
     def close(self) -> None:
