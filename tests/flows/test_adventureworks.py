@@ -8,18 +8,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.flows.adventureworks import DATA
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
-from tests.sandbox_process import ROOT, Sandbox, start_sandbox
+from tests.sandbox_process import Sandbox, start_sandbox
 
-DATA = Path(os.environ.get("TEST_ADVENTUREWORKS", ROOT.parent / "shared" / "data" / "adventureworks"))
 CONTACTS = 19_972
 CODES = {
     "Australia": "AU",

@@ -1,4 +1,4 @@
-"""The contact table (dataverse.md §10.1), the profile resource (campaign.md §5); mappings between them."""
+"""The tables contact and account (dataverse.md §10), the resources profile (campaign.md §5) and cusStore; mappings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ HERE = Path(__file__).parent
 
 CONTACT = TableSchema.from_json(json.loads((HERE / "contact.json").read_text("utf-8")))
 PROFILE = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_text("utf-8")))
+ACCOUNT = TableSchema.from_json(json.loads((HERE / "account.json").read_text("utf-8")))
+STORE = ResourceSchema.from_json(json.loads((HERE / "store.json").read_text("utf-8")))
 
 
 def mapping_of(folder: Path, body: str = "", fields: str = "", name: str = "contacts_to_profiles") -> Mapping:
