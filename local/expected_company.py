@@ -7,7 +7,7 @@ it shares no code with the package. Not for contacts: `expected` has them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from local.expected import expected
@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     lookup: str = ""
 
 
-def campaign(tables: dict[str, Rows]) -> dict[str, Level]:
+def campaign(tables: Mapping[str, Rows]) -> dict[str, Level]:
     """What Campaign should hold of each resource, given Dynamics' rows by table."""
     levels: dict[str, Level] = {}
     for resource, kind in KINDS.items():  # parents first
