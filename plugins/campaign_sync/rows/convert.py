@@ -116,7 +116,9 @@ def _float(array: Any, field: Field, refuse: Any) -> Any:
         refuse(pc.invert(readable), "does not read as a number")
         given = array = pc.if_else(readable, array, None)
     if pa.types.is_decimal(given.type):
-        array = array.cast(pa.string())  # Arrow's own way from a decimal misses the nearest double now and then
+        array = array.cast(
+            pa.string()
+        )  # Arrow's own way from a decimal misses the nearest double now and then
     number = array.cast(pa.float64(), safe=False)
     refuse(pc.invert(pc.is_finite(number)), "is not a finite number")
     if pa.types.is_integer(given.type):
