@@ -67,7 +67,7 @@ def airflow_settings(home: Path, port: int = 8080) -> dict[str, str]:
 
 
 def connections(sandbox: dict[str, str]) -> dict[str, str]:
-    """The two Airflow connections, as the variables in which Airflow looks for them."""
+    """The three Airflow connections, as the variables in which Airflow looks for them."""
     dataverse = {
         "conn_type": "http",
         "host": sandbox["DATAVERSE_URL"],
@@ -92,9 +92,20 @@ def connections(sandbox: dict[str, str]) -> dict[str, str]:
             "calls_per_second": 0,  # the sandbox needs no sparing
         },
     }
+    sftp = {
+        "conn_type": "sftp",
+        "host": sandbox["SFTP_HOST"],
+        "port": int(sandbox["SFTP_PORT"]),
+        "login": sandbox["SFTP_USER"],
+        "extra": {
+            "private_key": Path(sandbox["SFTP_KEY_FILE"]).read_text(),
+            "host_key": f"ssh-rsa {sandbox['SFTP_HOST_KEY']}",
+        },
+    }
     return {
         "AIRFLOW_CONN_DATAVERSE_DEFAULT": json.dumps(dataverse),
         "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(campaign),
+        "AIRFLOW_CONN_CAMPAIGN_SFTP": json.dumps(sftp),
     }
 
 

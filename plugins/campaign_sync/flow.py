@@ -35,6 +35,7 @@ from campaign_sync.operators import (
     MappingErrorOperator,
     ReconcileOperator,
     ReplaceOperator,
+    SettleOperator,
 )
 from campaign_sync.retry import SyncRetryPolicy
 
@@ -81,7 +82,9 @@ PARAMS: dict[str, Any] = {
 
 
 def sync_dag(mapping: Mapping) -> DAG:
-    """The DAG of one mapping: extract; filter, map, replace and check per batch; guard; load per batch; reconcile."""
+    """The DAG of one mapping: extract; filter, map, replace and check per batch; guard; load per batch; settle, if
+    files may be used; reconcile.
+    """
     with DAG(
         mapping.name,
         description=mapping.description,
@@ -132,6 +135,10 @@ def sync_dag(mapping: Mapping) -> DAG:
             trigger_rule="all_done",
         )
         one_batch.expand(batch=extract.output) >> guard >> load >> reconcile
+        if mapping.load.files_from is not None:
+            # What the batches that did load have left is imported, whatever became of the others.
+            settle = SettleOperator(task_id="settle", trigger_rule="all_done_min_one_success")
+            load >> settle >> reconcile
     return dag
 
 

@@ -1,4 +1,4 @@
-"""The eight operators: extract, filter, map, replace, check, guard, load, reconcile. Parameters, one call, one log
+"""The operators: extract, filter, map, replace, check, guard, load, settle, reconcile. Parameters, one call, one log
 line, one XCom value.
 
 Not for the work itself: that is in the module of the same word.
@@ -137,6 +137,38 @@ class LoadOperator(BaseOperator):
         batch = load_batch(self.batch, self.log)
         context["batch_label"] = f"batch {batch.number}"
         return batch.as_dict()
+
+
+class SettleOperator(BaseOperator):
+    """Has Campaign import the files of a run, and remembers each row's outcome in the ledger.
+
+    Waiting costs no worker's slot: the task is deferred to the triggerer.
+    """
+
+    ui_color = "#f3d9ea"
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Raises TransientError or RefusedError when Campaign cannot or will not go on, ReconcileError if a later run
+        has written the rows meanwhile.
+        """
+        return self._go_on(context, None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, int]:
+        """Raises as :meth:`execute` does."""
+        if event.get("error"):
+            from campaign_sync import errors
+
+            raise getattr(errors, event["error"])(*event["args"])
+        return self._go_on(context, event["waited"])
+
+    def _go_on(self, context: Context, waited: dict[str, Any] | None) -> dict[str, int]:
+        from campaign_sync.import_trigger import ImportTrigger
+        from campaign_sync.run.run import settle_files
+
+        found = settle_files(waited, context, self.log)
+        if "until" in found:
+            self.defer(trigger=ImportTrigger(found), method_name="execute_complete")  # does not return
+        return found
 
 
 class ReconcileOperator(BaseOperator):

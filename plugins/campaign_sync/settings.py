@@ -6,6 +6,7 @@ Not for anything about one flow (mapping files) or for secrets (Airflow connecti
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 LEDGER_CONNECTION = "campaign_sync_ledger"
@@ -37,6 +38,15 @@ def keep_days() -> int:
     from airflow.sdk.configuration import conf
 
     return int(conf.get("campaign_sync", "keep_days", fallback="7"))
+
+
+def import_timeout() -> timedelta:
+    """How long a run waits for the next result of an import: `[campaign_sync] import_timeout`, in hours,
+    by default 6.
+    """
+    from airflow.sdk.configuration import conf
+
+    return timedelta(hours=float(conf.get("campaign_sync", "import_timeout", fallback="6")))
 
 
 def max_batches() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import traceback
@@ -18,7 +19,7 @@ def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
     from campaign_sync.mapping.file import load_mapping
     from campaign_sync.rows.steps import STEPS
     from campaign_sync.run.guard import guard_run
-    from campaign_sync.run.run import extract_run, load_batch, reconcile_run, step_batch
+    from campaign_sync.run.run import extract_run, load_batch, reconcile_run, settle_files, step_batch
 
     mapping, log = load_mapping(mapping_file), logging.getLogger("on_foot")
     context: Any = {
@@ -36,7 +37,22 @@ def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
     guarded, question = guard_run(checked, context, log) if checked else ([], None)
     assert question is None, question
     loaded = [load_batch(batch, log).as_dict() for batch in guarded]
+    found = settle_files(None, context, log) if guarded and mapping.load.files_from is not None else {}
+    while "until" in found:
+        event = asyncio.run(_triggered(found))
+        found = settle_files(event["waited"], context, log)
     return reconcile_run(batches, loaded, context, log)
+
+
+async def _triggered(wait: dict[str, Any]) -> Any:
+    """What the trigger says, made anew from what Airflow would have stored of it."""
+    from airflow.sdk.module_loading import import_string
+    from campaign_sync.import_trigger import ImportTrigger
+
+    path, stored = ImportTrigger(wait).serialize()
+    events = [event.payload async for event in import_string(path)(**stored).run()]
+    assert len(events) == 1
+    return events[0]
 
 
 def walk_until_killed(mapping_file: Path, owner: Any, name: str, nth: int, *, before: bool) -> None:

@@ -119,8 +119,9 @@ class RealAirflow:
 
     def connect(self, system: str, extra: dict[str, Any] | None = None, **changes: Any) -> None:
         """Change a connection: its login, password, host, or parts of its extra."""
-        name = f"AIRFLOW_CONN_{system.upper()}_DEFAULT"
-        whole = json.loads(connections(self.sandbox_env)[name])
+        known = connections(self.sandbox_env)
+        name = next(each for each in known if each.startswith(f"AIRFLOW_CONN_{system.upper()}"))
+        whole = json.loads(known[name])
         whole |= changes
         whole["extra"] |= extra or {}
         self.monkeypatch.setenv(name, json.dumps(whole))

@@ -17,8 +17,9 @@ from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import ims
 from campaign_sync.hooks.campaign_answers import judge
 from campaign_sync.hooks.campaign_metadata import read_resource
+from campaign_sync.hooks.campaign_workflows import Workflows
 from campaign_sync.hooks.campaign_writes import Unclear, Writer
-from campaign_sync.hooks.pace import Pace
+from campaign_sync.hooks.pace import Pace, Patience
 from campaign_sync.hooks.parallel import map_bounded
 from campaign_sync.hooks.remedies import CAMPAIGN, IMS
 from campaign_sync.hooks.rest import Rest
@@ -105,6 +106,13 @@ class CampaignHook(HttpHook):
         if not isinstance(found, dict):
             raise self._rest.refusal(answer, quote=False)
         return found
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Calls about Campaign's workflows."""
+        once = Patience(attempts=1, budget=0)
+        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=self._bearer, patience=once)
+        return Workflows(self._rest, single)
 
     def test_connection(self) -> tuple[bool, str]:
         """Says whether the connection works, and if not, who must do what."""

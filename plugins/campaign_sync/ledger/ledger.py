@@ -23,6 +23,7 @@ from campaign_sync.ledger.frames import (
     rejection_columns,
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
+from campaign_sync.ledger.signals import Signals
 from campaign_sync.ledger.tables import places, records, rejections, runs
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_outcomes as outcome
@@ -84,6 +85,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
+        self.signals = Signals(self._database)
 
     def known(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """What is known of these keys: index key, columns version, sent_hash, present, in_doubt."""
@@ -146,6 +148,14 @@ class Ledger:
             self._database.stage(connection, refusal, rejection_columns(rejected))
             settle_outcomes(connection, flow, run_id, mapping_sha, _now())
             settle_rejections(connection, flow, run_id, mapping_sha, _now())
+
+    def taken_over(self, flow: str, keys: Iterable[str], run_id: str) -> int:
+        """How many of these rows another run has begun to write, or written, since this run began to."""
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            among = records.c.source_key.in_(select(wanted.c.source_key))
+            others = select(func.count()).where(records.c.flow == flow, among, records.c.run_id != run_id)
+            return int(connection.execute(others).scalar_one())
 
     def rejected(self, flow: str, limit: int | None = None, rule: str | None = None) -> pd.DataFrame:
         """Rows that should have gone and could not, the longest waiting first; of one rule only, if named."""

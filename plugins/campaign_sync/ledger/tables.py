@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 2  # a newer one only ever adds tables
+SCHEMA_VERSION = 3  # a newer one only ever adds tables
 
 
 class Utc(TypeDecorator[datetime]):
@@ -108,6 +108,17 @@ runs = Table(
     Column("ended", Utc),
     Column("state", Text, nullable=False),
     Column("tally", JSON),
+)
+
+signals = Table(  # the last signal of each import workflow: one may follow another only after ten minutes
+    "signals",
+    stored,
+    Column("workflow", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("parts", JSON, nullable=False),  # names of the files it was about
+    Column("sent_at", Utc, nullable=False),
+    Column("state", Text, nullable=False),  # begun | accepted | ended
 )
 
 staged_keys = Table(

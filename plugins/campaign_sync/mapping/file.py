@@ -114,20 +114,25 @@ def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
 
 
 def check_together(mappings: Iterable[Mapping]) -> None:
-    """Raises a MappingError if a table or a resource is mapped by two files (I2)."""
+    """Raises a MappingError if a table or a resource is mapped by two files (I2), or a workflow imports for two."""
     problems: list[tuple[Mapping, Problem]] = []
     tables: dict[str, Mapping] = {}
     resources: dict[str, Mapping] = {}
+    workflows: dict[str, Mapping] = {}
     for mapping in mappings:
-        table, resource = mapping.extract.table, mapping.load.resource
+        table, load = mapping.extract.table, mapping.load
         for section, word, name, taken in (
             ("extract", "table", table, tables),
-            ("load", "resource", resource, resources),
+            ("load", "resource", load.resource, resources),
+            ("load", "import_workflow", load.import_workflow, workflows),
         ):
-            first = taken.setdefault(name, mapping)
+            first = taken.setdefault(name, mapping) if name else mapping
             if first is not mapping:
                 problem = f"{name} is mapped twice, also in {first.path}"
                 remedy = f"One {word} belongs to one mapping: remove one of the two files, or merge them"
+                if word == "import_workflow":
+                    problem = f"{name} imports for two mappings, also for {first.path}"
+                    remedy = "Build a workflow for each: their files have different columns"
                 problems.append(
                     (mapping, Problem(mapping.line(section, word), f"{section}.{word}", problem, remedy))
                 )

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PlainValidator,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -38,6 +39,10 @@ _CRON = re.compile(r"@(hourly|daily|weekly|monthly|quarterly|yearly)|(\S+ ){4}\S
 _CRON_PART = re.compile(
     r"(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*"
 )
+
+
+#: Rows in a run from which files are used, where an import workflow is named and nothing else is said.
+BULK_FROM = 5000
 
 
 class Extract(BaseModel):
@@ -107,6 +112,20 @@ class Replacement(BaseModel):
         return {"values": entries, "otherwise": raw.get("otherwise", "keep")}
 
 
+def _a_number_of_rows(value: Any) -> Any:
+    if value in ("always", "never") or (type(value) is int and value >= 1):
+        return value
+    raise Wrong(f"{value!r} is no number of rows", "Write a whole number such as 5000, or always, or never")
+
+
+BulkFrom = Annotated[
+    Literal["always", "never"] | int,
+    PlainValidator(
+        _a_number_of_rows, json_schema_input_type=Literal["always", "never"] | Annotated[int, Field(ge=1)]
+    ),
+]
+
+
 class Load(BaseModel):
     """Where the rows go."""
 
@@ -119,6 +138,33 @@ class Load(BaseModel):
     parallel: StrictInt | None = Field(
         default=None, ge=1, le=64, description="REST calls side by side; default: what the connection says."
     )
+    import_workflow: StrictStr | None = Field(
+        default=None,
+        description="Internal name of the Campaign workflow that imports files of this resource: WKF88.",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+    )
+    bulk_from: BulkFrom | None = Field(
+        default=None, description="Rows to write in a run from which they go by file: 5000, always, never."
+    )
+
+    @model_validator(mode="after")
+    def _files_need_a_workflow(self) -> Load:
+        if self.import_workflow is None and self.bulk_from not in (None, "never"):
+            raise Wrong(
+                "files need a workflow in Campaign that imports them",
+                "Add import_workflow: with its internal name, such as WKF88 (docs/import_workflow.md)",
+                at=("bulk_from",),
+            )
+        return self
+
+    @property
+    def files_from(self) -> int | None:
+        """Rows in a run from which they go by file; None: never."""
+        if self.import_workflow is None or self.bulk_from == "never":
+            return None
+        if isinstance(self.bulk_from, int):
+            return self.bulk_from
+        return 1 if self.bulk_from == "always" else BULK_FROM
 
 
 class Example(BaseModel):

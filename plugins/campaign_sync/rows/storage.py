@@ -108,7 +108,7 @@ def sweep_rows(folder: str) -> None:
     """Removes the rows of a run, and leaves its report and its pages for people."""
     path = _path(folder)
     for file in path.iterdir():
-        if file.name.endswith(".parquet"):
+        if file.name.endswith((".parquet", ".csv.gz")):
             file.unlink()
 
 

@@ -1,4 +1,5 @@
-"""The guard: what a run would delete or empty, whether the mapping allows that, what a person is asked if not (C4).
+"""The guard: what a run would delete or empty, whether the mapping allows that, what a person is asked if not (C4);
+and, as it has planned all batches, whether the run's rows go by REST or by file (I14).
 
 Plans every batch against the ledger and writes nothing. Not for waiting (``operators.py``), nor for the writes
 themselves (``load.py``).
@@ -17,15 +18,18 @@ from campaign_sync.errors import QualityError
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
+from campaign_sync.run import waiting
 from campaign_sync.run.load import plan_batch
+from campaign_sync.run.parts import count_by_file, parts_of, prefix_of
 from campaign_sync.run.report import SAMPLE
-from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, STOPPED, Setting, document
+from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, STOPPED, WAY, Setting, document
 from campaign_sync.settings import ledger_url, storage_root
 
 if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Context
 
+    from campaign_sync.mapping.file import Mapping
     from campaign_sync.run.plan import Plan
 
 #: Words of a mapping's `guard` → what they limit, in words.
@@ -69,9 +73,11 @@ def guard_run(
     ledger = Ledger(ledger_url())
     counts, why = Counter[str](), {harm: Counter[str]() for harm in HARMS}
     samples: dict[str, list[str]] = {harm: [] for harm in HARMS}
-    for batch in () if ledger.is_empty(flow) else batches:
+    empty, by_file = ledger.is_empty(flow), 0
+    for batch in () if empty else batches:
         removed = batch.removed()
         plan = plan_batch(batch.read(), removed, mapping, ledger, force=window.force)
+        by_file += count_by_file(plan, mapping)
         keys = _harmed(plan)
         why["deletes"].update(_reasons(plan, removed))
         why["blanks"].update(f"{field} would be empty" for each in plan.emptied for field in each.split(", "))
@@ -80,6 +86,8 @@ def guard_run(
             samples[harm] = [*samples[harm], *harmed][:SAMPLE]
         if any(keys.values()):
             write_document(folder, document(batch.number, HARM), keys)
+
+    _choose_way(folder, mapping, run_id, sum(batch.rows for batch in batches) if empty else by_file, log)
 
     present = ledger.counts(flow).present if counts.total() else 0
     too_much = [harm for harm in HARMS if not mapping.guard.allows(harm, counts[harm], present)]
@@ -103,6 +111,22 @@ def guard_run(
         log.warning("guard: a person would be asked: %s", told["summary"])
     question = _question(flow, run_id, window=window.text, told=told, guard=mapping.guard)
     return told["batches"], question if state == "asking" else None
+
+
+def _choose_way(folder: str, mapping: Mapping, run_id: str, rows: int, log: logging.Logger) -> None:
+    """Leave in the run's folder whether its rows go by file; a run that has begun to, goes on so."""
+    threshold = mapping.load.files_from
+    if threshold is None or parts_of(folder):
+        return
+    chosen = {
+        "files": rows >= threshold, "rows": rows, "from": threshold,
+        "prefix": prefix_of(mapping.name, run_id, waiting.now()),
+    }  # fmt: skip
+    write_document(folder, WAY, chosen)
+    log.info(
+        "guard: %d rows may go by file, and files are used from %d: %s",
+        rows, threshold, "by file" if chosen["files"] else "by REST",
+    )  # fmt: skip
 
 
 def guard_answered(approved: bool | None, context: Context, log: logging.Logger) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
-"""Load: plan a batch against the ledger, carry the plan out with one engine call per row, remember each outcome.
+"""Load: plan a batch against the ledger, carry the plan out with one engine call per row, remember each outcome; or
+leave its rows in files, whose outcome comes later.
 
-Not for deciding what to write (``plan.py``) nor for how it is written (``hooks/campaign.py``).
+Not for deciding what to write (``plan.py``) nor for how it is written (``hooks/campaign.py``, ``parts.py``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
+from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
 from campaign_sync.run.plan import Plan, plan_writes
 from campaign_sync.run.report import SAMPLE, Tally
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.ledger.ledger import Ledger
     from campaign_sync.mapping.file import Mapping
+    from campaign_sync.rows.batch import Batch
     from campaign_sync.schema import ResourceSchema
     from campaign_sync.writes import Outcome, Write
 
@@ -51,6 +54,13 @@ def plan_batch(
     return plan_writes(rows, removed, ledger.known(mapping.name, keys), mapping=mapping, force=force)
 
 
+def rest_of(batch: Batch, frame: pd.DataFrame) -> pd.DataFrame:
+    """A batch's rows without those that went into its files before this task was killed or cleared."""
+    for part in parts_of(batch.folder, batch.number):
+        frame = frame[~frame.index.isin(keys(batch.folder, part).index)]
+    return frame
+
+
 def planned(plan: Plan) -> Loaded:
     """What a plan would come to if every call succeeded, for a dry run."""
     return _loaded(plan, plan.tally(), [plan.rejected])
@@ -65,8 +75,12 @@ def load_plan(
     campaign: CampaignHook,
     run_id: str,
     force: bool = False,
+    files: Batch | None = None,
 ) -> Loaded:
     """Carry a plan out; return what really happened.
+
+    :param files: the batch whose rows go by file as far as they may: they are left in the run's folder, and are not
+        among what is returned.
 
     Order, per chunk of rows: mark them in the ledger as begun, write them to Campaign, settle their outcomes in the
     ledger. A crash between any two repeats work, and loses or doubles nothing (N3).
@@ -104,10 +118,18 @@ def load_plan(
         _prove_again(ledger, mapping, resource, campaign)
     # The first record of a flow's life is read back by its key before any other is written: without an identification
     # key in Campaign every later update would miss its record and make a second one (campaign.md §1.2, §3.5).
+    sent: list[str] = []
     while not proved and (chunk := list(islice(writes, 1))):
+        sent.append(chunk[0].source_key)
         proved = any(outcome.result in ("created", "updated") for outcome in write(chunk, prove=True))
+    if files is not None:
+        filed = by_file(without(plan, sent), mapping, resource)
+        writes = without(plan, [*sent, *filed.source_keys()]).writes()
     while chunk := list(islice(writes, CHUNK)):
         write(chunk)
+    if files is not None and filed.source_keys():
+        ledger.begin(flow, filed.source_keys(), run_id)
+        write_parts(files, filed, mapping, resource)
     return _loaded(plan, plan.settled_tally() + Tally(**results), refused)
 
 

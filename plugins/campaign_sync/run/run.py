@@ -117,16 +117,19 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
 
 
 def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
-    """Plan and write one batch, and count what became of its rows."""
+    """Plan and write one batch, and count what became of its rows; those that go by file are counted by settle."""
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.run.guard import require_guarded, require_not_stopped
-    from campaign_sync.run.load import load_plan, plan_batch, planned
+    from campaign_sync.run.load import load_plan, plan_batch, planned, rest_of
+    from campaign_sync.run.parts import parts_of, way
+    from campaign_sync.run.upload import upload_early
 
     batch = Batch.from_dict(stored)
     require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
     mapping, _, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
-    plan = plan_batch(batch.read(), batch.removed(), mapping, ledger, force=window.force)
+    rows, removed = rest_of(batch, batch.read()), rest_of(batch, batch.removed())
+    plan = plan_batch(rows, removed, mapping, ledger, force=window.force)
     if window.dry_run:
         loaded = planned(plan)
     else:
@@ -139,11 +142,34 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             campaign=CampaignHook(),
             run_id=batch.run_id,
             force=window.force,
+            # What is in files already is never planned anew, and what was left over then goes by REST.
+            files=batch
+            if way(batch.folder).get("files") and not parts_of(batch.folder, batch.number)
+            else None,
         )
+        upload_early(batch, mapping, ledger, log)
     tally = replace(loaded.tally, extracted=batch.tally["extracted"])
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
     log.info("load batch %d%s: %s", batch.number, " (dry run)" if window.dry_run else "", tally)
     return replace(batch, tally=tally.as_dict())
+
+
+def settle_files(waited: dict[str, Any] | None, context: Context, log: logging.Logger) -> dict[str, Any]:
+    """Have the run's files imported: what to wait for next (it has an `until`), or the counts of what became of them.
+
+    :param waited: what this task has just waited for.
+    """
+    from campaign_sync.run.settle import Wait, settle_run, settled_tally
+
+    run_id = str(context["run_id"])
+    folder = folder_of(storage_root(), context["dag"].dag_id, run_id)
+    wait = settle_run(folder, run_id, Wait(**waited) if waited else None, log)
+    if wait is not None:
+        log.info("settle: waiting for %s, until %s at the latest", wait.what, wait.until)
+        return wait._asdict()
+    counts = settled_tally(folder).as_dict()
+    log.info("settle: %s", {fate: count for fate, count in counts.items() if count} or "no row went by file")
+    return counts
 
 
 def reconcile_run(
@@ -159,6 +185,7 @@ def reconcile_run(
     reads the same changes again.
     """
     from campaign_sync.run.guard import guard_notes, guard_problem
+    from campaign_sync.run.outcomes import add_files, file_notes, file_problem
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     if batches is None:
@@ -173,13 +200,14 @@ def reconcile_run(
     # A task that is cleared and then fails before its turn leaves what it returned the first time.
     whole = {int(name.removesuffix(LOADED)) for name in documents(folder, LOADED)}
     done = {each["number"]: each for each in loaded if each and each["number"] in whole}
-    notes = [*read["notes"], *guard_notes(folder)]
-    report = _report(setting, folder, run_id, batches, done, notes)
+    notes = [*read["notes"], *guard_notes(folder), *file_notes(folder)]
+    report = add_files(_report(setting, folder, run_id, batches, done, notes), folder, done)
     write_document(folder, REPORT, report.to_json())
     log.info("reconcile: %s", report.to_text())
 
     held_up = guard_problem(folder, f"{flow}, {run_id}") if batches else None
-    problem = held_up or _problem(report, len(batches), done, setting.mapping)
+    unsettled = file_problem(folder, f"{flow}, {run_id}")
+    problem = held_up or unsettled or _problem(report, len(batches), done, setting.mapping)
     window = setting.window
     if not window.dry_run:
         move = None

@@ -1,0 +1,194 @@
+"""The files of a run: which of its rows go by file, and what is kept of each file until its outcome is known.
+
+A batch's rows become parts in the run's folder first: ``00001_01.csv.gz``, as Campaign gets it, and
+``00001_01.parquet`` with keys, versions and hashes. Then ``00001.parts.json`` names them: from there on they are never
+made anew, and a part that is sent twice has the same bytes. Not for sending (``hooks/campaign_files.py``), nor for what
+became of them (``run/settle.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from campaign_sync.rows.import_file import carried, file_bytes, file_columns
+from campaign_sync.rows.storage import documents, read_bytes, read_document, write_bytes, write_document
+from campaign_sync.run.planned import HASH, VERSION, Plan
+from campaign_sync.run.setting import PARTS, SETTLED, WAY, document
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from campaign_sync.mapping.file import Mapping
+    from campaign_sync.rows.batch import Batch
+    from campaign_sync.schema import ResourceSchema
+
+ROWS = 100_000  #: of a part at most (campaign.md §8.1)
+ORDER = "010"  # what stands first in a name decides what is loaded first
+
+
+class Part(NamedTuple):
+    """One file."""
+
+    name: str  # on the SFTP server
+    batch: int
+    stem: str  # of its files in the run's folder
+    written: int  # rows to create or update
+    deleted: int  # rows to delete
+
+    @property
+    def rows(self) -> int:
+        """Lines after the header."""
+        return self.written + self.deleted
+
+
+def prefix_of(flow: str, run_id: str, now: datetime) -> str:
+    """How the names of a run's files begin: flow, time, and digits that no other run of the same second has."""
+    return f"{ORDER}_{flow}_{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digits_of(run_id)}"
+
+
+def digits_of(run_id: str) -> str:
+    """The digits that stand for a run in the names of its files."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+def is_ours(name: str, flow: str) -> bool:
+    """Whether a file in Campaign's area was made by, or for, some run of this flow."""
+    stem = rf"{ORDER}_{re.escape(flow)}_\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}_\d{{5}}_\d{{2}}\.csv\.gz"
+    return re.fullmatch(rf"{stem}(\.part|\.result\.csv|_rejects_\w+\.txt)?", name) is not None
+
+
+def run_digits(name: str) -> str:
+    """The digits of the run that a file of ours belongs to."""
+    return name.rsplit("-", 1)[1][:8]
+
+
+def way(folder: str) -> dict[str, Any]:
+    """What the guard decided: files or REST, how many rows, how names begin; empty if it had nothing to decide."""
+    return read_document(folder, WAY) if documents(folder, WAY) else {}
+
+
+def parts_of(folder: str, batch: int | None = None) -> list[Part]:
+    """The files of a run, or of one of its batches, in the order in which they are loaded."""
+    names = documents(folder, PARTS) if batch is None else documents(folder, document(batch, PARTS))
+    return [Part(**each) for name in names for each in read_document(folder, name)["parts"]]
+
+
+def settled(folder: str) -> set[str]:
+    """Stems of the parts whose outcome is in the ledger."""
+    return {name.removesuffix(SETTLED) for name in documents(folder, SETTLED)}
+
+
+def outcome(folder: str, stem: str) -> dict[str, Any]:
+    """What became of the rows of such a part."""
+    return read_document(folder, f"{stem}{SETTLED}")
+
+
+def content(folder: str, part: Part) -> bytes:
+    """The file, as Campaign gets it."""
+    return read_bytes(f"{folder}/{part.stem}.csv.gz")
+
+
+def keys(folder: str, part: Part) -> pd.DataFrame:
+    """What the ledger is told once the outcome is known: index source key; key, kind, version, sent_hash."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = parquet.read_table(pa.BufferReader(read_bytes(f"{folder}/{part.stem}.parquet")))
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame.set_index("@key")
+
+
+def by_file(plan: Plan, mapping: Mapping, resource: ResourceSchema) -> Plan:
+    """The part of a plan that may go by file.
+
+    Updates that leave some fields alone may not: a line has all columns. Nor may what a file does not carry unharmed.
+    """
+    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
+    return replace(
+        _nothing_else(plan),
+        create=plan.create[carried(plan.create, resource)],
+        update=plan.update[carried(plan.update, resource)] if whole else plan.update.iloc[:0],
+        delete=plan.delete,
+    )
+
+
+def count_by_file(plan: Plan, mapping: Mapping) -> int:
+    """How many rows of a plan may go by file, without a look at their values."""
+    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
+    return len(plan.create) + len(plan.delete) + (len(plan.update) if whole else 0)
+
+
+def without(plan: Plan, keys: list[str]) -> Plan:
+    """A plan without the writes of some source keys."""
+    kept = {name: getattr(plan, name) for name in ("create", "update", "delete")}
+    return replace(plan, **{name: frame[~frame.index.isin(keys)] for name, frame in kept.items()})
+
+
+def write_parts(batch: Batch, plan: Plan, mapping: Mapping, resource: ResourceSchema) -> list[Part]:
+    """Leaves a batch's rows as parts in the run's folder."""
+    import pandas as pd
+
+    columns, key_field, prefix = (
+        file_columns(mapping, resource),
+        mapping.key_field,
+        way(batch.folder)["prefix"],
+    )
+    written = pd.concat(
+        [plan.create.assign(**{"@kind": "create"}), plan.update.assign(**{"@kind": "update"})]
+    )
+    total = len(written) + len(plan.delete)
+    parts = []
+    for number, start in enumerate(range(0, total, ROWS), start=1):
+        lines = written.iloc[start : start + ROWS]
+        gone = plan.delete.iloc[max(0, start - len(written)) : max(0, start + ROWS - len(written))]
+        stem = f"{batch.number:05d}_{number:02d}"
+        part = Part(f"{prefix}_{stem}.csv.gz", batch.number, stem, len(lines), len(gone))
+        compressed = file_bytes(lines, [str(key) for key in gone.index], columns, resource, key_field)
+        write_bytes(f"{batch.folder}/{stem}.csv.gz", compressed)
+        write_bytes(f"{batch.folder}/{stem}.parquet", _kept(lines, gone, key_field))
+        parts.append(part)
+    write_document(batch.folder, document(batch.number, PARTS), {"parts": [part._asdict() for part in parts]})
+    return parts
+
+
+def _nothing_else(plan: Plan) -> Plan:
+    """A plan without what needs no call."""
+    quiet = ("unchanged", "stale", "dropped", "rejected")
+    return replace(plan, **{name: getattr(plan, name).iloc[:0] for name in quiet})
+
+
+def _kept(lines: pd.DataFrame, gone: pd.DataFrame, key_field: str) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def both(first: Any, second: Any, kind: pa.DataType) -> pa.Array:
+        return pa.concat_arrays([_array(first, kind), _array(second, kind)])
+
+    absent = [None] * len(gone)
+    table = pa.table(
+        {
+            "@key": both(lines.index, gone.index, pa.string()),
+            "key": both(lines[key_field], gone.index, pa.string()),
+            "kind": both(lines["@kind"], ["delete"] * len(gone), pa.string()),
+            "version": both(lines[VERSION], gone[VERSION], pa.int64()),
+            "sent_hash": both(lines[HASH], absent, pa.binary()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    whole: bytes = sink.getvalue().to_pybytes()
+    return whole
+
+
+def _array(values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if not len(values):
+        return pa.array([], kind)
+    made = pa.array(values, kind, from_pandas=True)
+    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
