@@ -66,6 +66,8 @@ RESOURCES: list[dict[str, Any]] = [
         "keys": {"customerIdKey": {"fields": ["customerId"]}},
     },
 ]  # fmt: skip
+#: Flow -> its import workflow, where rows go by file.
+WORKFLOWS = {flow: f"WKF9{number}" for number, flow in enumerate(FLOWS, 1)}
 CREATED = {
     "accounts_to_stores": 701,
     "contacts_to_profiles": 19_972,
@@ -94,6 +96,35 @@ def wanted() -> tuple[dict[str, Records], dict[str, set[str]]]:
         "cusVendor": vendors, "cusPurchaseOrder": orders, "cusPurchaseOrderLine": lines,
     }  # fmt: skip
     return records, {"orders_to_orders": waiting_orders, "lines_to_lines": waiting_lines}
+
+
+def mapping_files(folder: Path, *, by_file: bool) -> list[Path]:
+    """The six mapping files, copied into a folder; by REST, or by file only."""
+    found = []
+    for source in MAPPINGS:
+        text = source.read_text("utf-8").partition("\nexamples:")[0] + "\n"
+        load = f"load: {{resource: {FLOWS[source.stem][2]}"
+        if by_file:
+            load += f", import_workflow: {WORKFLOWS[source.stem]}, bulk_from: always"
+        file = folder / source.name
+        file.write_text(re.sub(r"(?m)^load:.*(\n  .*)*", load + "}", text), "utf-8")
+        found.append(file)
+    return found
+
+
+def imports() -> list[dict[str, Any]]:
+    """The import workflows, as bodies of the sandbox's control campaign/imports."""
+    records, _ = wanted()
+    return [
+        {
+            "id": WORKFLOWS[flow],
+            "state": "started",
+            "resource": resource,
+            "key": key,
+            "columns": list(next(iter(records[resource].values()))),
+        }
+        for flow, (_, _, resource, key) in FLOWS.items()
+    ]
 
 
 def rows(table: str) -> Iterator[dict[str, str]]:
