@@ -143,7 +143,7 @@ def _run(
         waiting = {
             run["flow"] for each in (*told, {"runs": runs}) for run in each["runs"] if run["tally"]["parked"]
         }
-        starting = [flow for flow in flows if flow.name in waiting and wrote & _neighbours(flow, flows)]
+        starting = [flow for flow in flows if _may_go_on(flow, wrote, waiting)]
     tally = {fate: sum(run["tally"][fate] for run in runs) for fate in FATES}
     calls = sandbox.engine_calls() - sum(each["engine_calls"] for each in told)
     counts = [f"{count:,} {fate}" for fate, count in tally.items() if count] or ["no rows"]
@@ -162,9 +162,10 @@ def _telling(flow: str) -> Callable[[str], None]:
     return lambda said: _say(f"  {flow}: {said.strip()}")
 
 
-def _neighbours(flow: Flow, flows: list[Flow]) -> set[str]:
-    """The flows for whose records rows of a flow may wait: its parent, and for a deletion its children."""
-    return {each.name for each in flows if flow.name == each.parent or each.name == flow.parent}
+def _may_go_on(flow: Flow, wrote: set[str], waiting: set[str]) -> bool:
+    """Whether rows of a flow may go on now: its parent wrote, or deletions wait and its children wrote."""
+    children = {each.name for each in FLOWS if each.parent == flow.name}
+    return flow.parent in wrote or (flow.name in waiting and bool(children & wrote))
 
 
 def _what_came(airflow: AirflowApi, flow: Flow, run: dict[str, Any]) -> dict[str, Any]:
@@ -224,13 +225,13 @@ def _table(lines: list[list[str]]) -> str:
 
 
 def _mappings(folder: Path) -> Path:
-    """A folder with the shipped mappings and the examples: what somebody has who copied these."""
+    """A folder with the shipped mappings and the examples, as after copying these; runs are started here only."""
     mappings = folder / "mappings"
     _remove(mappings)
     mappings.mkdir(parents=True)
     for flow in FLOWS:
         file = next(MAPPINGS.rglob(f"{flow.name}.yaml"))
-        (mappings / file.name).write_text(file.read_text())
+        (mappings / file.name).write_text(file.read_text() + "schedule: ~\n")
     return mappings
 
 
