@@ -70,13 +70,18 @@ def differences(contacts: list[dict[str, Any]], profiles: list[dict[str, Any]]) 
         profile = expected(contact)
         if profile is not None:
             wanted[profile["externalId"]] = profile
+    return differing(wanted, profiles, "externalId")
+
+
+def differing(wanted: dict[str, dict[str, Any]], records: list[dict[str, Any]], key_field: str) -> set[str]:
+    """Keys of records that are missing, superfluous, doubled or different."""
     found: dict[str, dict[str, Any]] = {}
     different: set[str] = set()
-    for profile in profiles:
-        key = profile["externalId"]
+    for record in records:
+        key = record[key_field]
         if key in found:
             different.add(key)
-        found[key] = profile
+        found[key] = record
     different |= wanted.keys() ^ found.keys()
     for key in wanted.keys() & found.keys():
         if any(not _same(field, value, _field(found[key], field)) for field, value in wanted[key].items()):
@@ -91,8 +96,8 @@ def _same(field: str, wanted: Any, found: Any) -> bool:
     return bool(wanted == found)
 
 
-def _field(profile: dict[str, Any], field: str) -> Any:
-    value: Any = profile
+def _field(record: dict[str, Any], field: str) -> Any:
+    value: Any = record
     for part in field.split("."):
         value = (value or {}).get(part)
     return value

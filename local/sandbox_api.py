@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -19,13 +20,19 @@ class SandboxApi:
         """All rows of a Dataverse table, as stored."""
         return self._all(f"/sandbox/dataverse/rows?table={table}", f"{table}id")
 
-    def profiles(self) -> list[dict[str, Any]]:
-        """All profiles of Campaign, as stored, hidden ones included."""
-        return self._all("/sandbox/campaign/rows?resource=profile", "@id")
+    def records(self, resource: str) -> list[dict[str, Any]]:
+        """All records of a Campaign resource, as stored, hidden ones included."""
+        return self._all(f"/sandbox/campaign/rows?resource={resource}", "@id")
 
-    def count(self, table: str) -> int:
-        """How many rows a Dataverse table has."""
-        return len(self.rows(table))
+    def has(self, table: str) -> bool:
+        """Whether there is such a Dataverse table."""
+        try:
+            self._call("GET", f"/sandbox/dataverse/rows?table={table}&limit=1")
+        except urllib.error.HTTPError as problem:
+            if problem.code != 400:
+                raise
+            return False
+        return True
 
     def mutate(self, table: str, **changes: list[Any]) -> None:
         """Create, update and delete rows of a Dataverse table."""

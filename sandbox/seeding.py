@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox.seeds import TableSeed
 from sandbox.seeds.csv_files import csv_tables
-from sandbox.seeds.people import people_tables
+from sandbox.seeds.generated import generated_tables
 from sandbox.world import World
 
 PEOPLE = 200
@@ -48,7 +48,7 @@ def seed(
 
 def _tables(data: Path | None, people: int, number: int) -> Iterator[TableSeed]:
     if people:
-        yield from people_tables(people, number)
+        yield from generated_tables(people, number)
     if data is not None:
         yield from csv_tables(data)
 

@@ -95,6 +95,15 @@ def test_check_says_that_all_is_well(offline: CommandLine) -> None:
     )
 
 
+def test_the_mappings_may_be_in_another_folder(offline: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "accounts_to_things.yaml").write_text(BROKEN)
+    offline.environment["AIRFLOW__CAMPAIGN_SYNC__MAPPINGS"] = str(tmp_path / "elsewhere")
+    done = offline("check")
+    assert done.stdout.strip() == "1 mapping file: 0 good, 1 with problems."
+    assert "elsewhere/accounts_to_things.yaml:3: extract.tabel" in done.stderr
+
+
 def test_check_names_file_line_and_remedy_of_what_is_wrong(offline: CommandLine) -> None:
     (offline.mappings / "accounts_to_things.yaml").write_text(BROKEN)
     done = offline("check")
@@ -137,6 +146,16 @@ def test_check_live_runs_the_examples_against_both_systems(online: CommandLine) 
     assert wrong.returncode == 1
     assert "a contact becomes a profile" in wrong.stderr
     assert "gender" in wrong.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_the_examples_to_copy_fit_the_sandbox_and_come_true(online: CommandLine) -> None:
+    for file in [*SHIPPED.glob("*.yaml"), *SHIPPED.glob("examples/*.yaml")]:
+        shutil.copy(file, online.mappings)
+    done = online("check", "--live")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "5 good, 0 with problems" in done.stdout
 
 
 @pytest.mark.airflow

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -251,6 +252,12 @@ def test_a_dag_file_parses_without_the_heavy_libraries(file: Path, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_mappings_may_be_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    monkeypatch.setenv("AIRFLOW__CAMPAIGN_SYNC__MAPPINGS", str(tmp_path))
+    assert "accounts_to_things" in runpy.run_path(str(ROOT / "dags" / "ingress.py"))
 
 
 def test_dag_files_have_the_words_that_airflow_looks_for() -> None:

@@ -13,6 +13,7 @@ import pytest
 from local.__main__ import main
 from local.environment import LocalError, airflow_settings, exports, login, read_env_file
 from local.expected import differences, expected
+from local.expected_company import campaign
 from local.stack import Stack, is_ours, locked, require_free_port, require_space
 
 CONTACT = {
@@ -118,3 +119,36 @@ def test_the_demos_computation_knows_the_mapping():
 )
 def test_the_demo_sees_when_a_profile_is(profiles, found):
     assert differences([CONTACT], profiles) == found
+
+
+def test_the_demos_computation_parks_whatever_has_a_parent_that_is_not_there():
+    tables = {
+        "contact": [CONTACT, {"contactid": "no-address", "emailaddress1": None}],
+        "account": [
+            {"accountid": "A-1", "name": "Alder", "_primarycontactid_value": CONTACT["contactid"]},
+            {"accountid": "a-2", "name": "Birch", "_primarycontactid_value": "no-address"},
+            {"accountid": "a-3", "name": "Cedar"},
+            {"accountid": "a-4", "name": None},
+        ],
+        "new_vendor": [
+            {"new_vendorid": "v-1", "new_name": "Dale", "new_active": True},
+            {"new_vendorid": "v-2", "new_name": "Elm", "new_active": False},
+        ],
+        "new_purchaseorder": [
+            {"new_purchaseorderid": "o-1", "_new_vendorid_value": "v-1"},
+            {"new_purchaseorderid": "o-2", "_new_vendorid_value": "v-2"},
+            {"new_purchaseorderid": "o-3", "_new_vendorid_value": None},
+            {"new_purchaseorderid": "o-4", "_new_vendorid_value": "v-1", "new_status": 9},
+        ],
+        "new_purchaseorderline": [
+            {"new_purchaseorderlineid": f"l-{n}", "_new_purchaseorderid_value": f"o-{n}", "new_quantity": 1}
+            for n in (1, 2, 3, 4)
+        ],
+    }
+    assert {name: (set(level.records), level.parked) for name, level in campaign(tables).items()} == {
+        "profile": ({PROFILE["externalId"]}, set()),
+        "cusStore": ({"a-1", "a-3"}, {"a-2"}),
+        "cusVendor": ({"v-1"}, set()),
+        "cusPurchaseOrder": ({"o-1"}, {"o-2"}),
+        "cusPurchaseOrderLine": ({"l-1"}, {"l-2", "l-3", "l-4"}),
+    }

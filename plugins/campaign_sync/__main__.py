@@ -314,7 +314,10 @@ def _file(name: str) -> Path:
 
 
 def _files() -> list[Path]:
-    return mapping_files(MAPPINGS) if MAPPINGS.is_dir() else []
+    from campaign_sync.settings import mappings_folder
+
+    folder = mappings_folder(MAPPINGS)
+    return mapping_files(folder) if folder.is_dir() else []
 
 
 if __name__ == "__main__":

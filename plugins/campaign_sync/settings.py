@@ -12,6 +12,13 @@ from pathlib import Path
 LEDGER_CONNECTION = "campaign_sync_ledger"
 
 
+def mappings_folder(usual: Path) -> Path:
+    """Where the mapping files are: `[campaign_sync] mappings`, by default the `usual` folder, include/mappings."""
+    from airflow.sdk.configuration import conf
+
+    return Path(conf.get("campaign_sync", "mappings", fallback=str(usual)))
+
+
 def storage_root() -> str:
     """The URI below which runs keep their batches: `[campaign_sync] storage`, by default a folder in
     Airflow's home.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.campaign import builtin
+from sandbox.campaign.custom_resources import CUSTOM_RESOURCES
 from sandbox.campaign.schema import Resource, read_resource
 from sandbox.campaign.store import Store
 
@@ -44,6 +45,8 @@ class Catalog:
         self.ext = False
         if self._extended:
             self.declare("profile", builtin.EXTENSION)
+            for name, declared in CUSTOM_RESOURCES.items():
+                self.declare(name, declared)
         self.publish(ext=self._extended)
 
     # ---- drafts ----------------------------------------------------------------------------------

@@ -27,10 +27,14 @@ class Systems:
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """Every profile by its externalId; a key that two profiles share fails the test."""
-        rows = self._all("/sandbox/campaign/rows?resource=profile", "@id")
-        doubled = [key for key, times in Counter(row["externalId"] for row in rows).items() if times > 1]
-        assert not doubled, f"more than one profile for {doubled}"
-        return {row["externalId"]: row for row in rows}
+        return self.records("profile", "externalId")
+
+    def records(self, resource: str, key: str) -> dict[str, dict[str, Any]]:
+        """Every record of a resource by its key field, hidden ones too; a key that two share fails the test."""
+        rows = self._all(f"/sandbox/campaign/rows?resource={resource}", "@id")
+        doubled = [value for value, times in Counter(row[key] for row in rows).items() if times > 1]
+        assert not doubled, f"more than one {resource} for {doubled}"
+        return {row[key]: row for row in rows}
 
     def differences(self) -> set[str]:
         """Keys of contacts whose profile is not what the shipped mapping means, computed without the package."""

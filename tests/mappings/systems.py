@@ -1,4 +1,4 @@
-"""The contact table (dataverse.md §10.1), the profile resource (campaign.md §5); mappings between them."""
+"""The tables contact and account (dataverse.md §10), the resources profile (campaign.md §5) and cusStore; mappings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _PUBLISHED = ResourceSchema.from_json(json.loads((HERE / "profile.json").read_te
 PROFILE = _PUBLISHED._replace(
     fields=_PUBLISHED.fields | {"denyListEmail": _PUBLISHED.fields["blackListEmail"]}
 )
+ACCOUNT = TableSchema.from_json(json.loads((HERE / "account.json").read_text("utf-8")))
+STORE = ResourceSchema.from_json(json.loads((HERE / "store.json").read_text("utf-8")))
 
 
 def mapping_of(

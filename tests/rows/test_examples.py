@@ -11,10 +11,10 @@ from campaign_sync.rows.examples import frame_of, run_examples
 from campaign_sync.rows.fitting import check_types
 from campaign_sync.schema import ResourceSchema, TableSchema
 
-from tests.mappings.systems import CONTACT, PROFILE, mapping_of
+from tests.mappings.systems import ACCOUNT, CONTACT, PROFILE, STORE, mapping_of
 
 SHIPPED = [load_mapping(path) for path in sorted(Path("include/mappings").glob("*.yaml"))]
-SYSTEMS = {"contacts_to_profiles": (CONTACT, PROFILE)}
+SYSTEMS = {"contacts_to_profiles": (CONTACT, PROFILE), "accounts_to_stores": (ACCOUNT, STORE)}
 
 
 @pytest.mark.parametrize("mapping", SHIPPED, ids=lambda mapping: mapping.name)

@@ -7,13 +7,17 @@ import json
 import uuid
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sandbox.seeds import TableSeed
+from sandbox.seeds import TableSeed, companies, purchases
 from sandbox.seeds import awkward as who
+from sandbox.seeds.chance import NAMESPACE
+from sandbox.seeds.companies import AWKWARD_ACCOUNTS, accounts, awkward_account
 from sandbox.seeds.csv_files import csv_tables
-from sandbox.seeds.people import NAMESPACE, accounts, awkward, awkward_id, people, people_tables
+from sandbox.seeds.generated import generated_tables
+from sandbox.seeds.people import awkward, awkward_id, people
 from tests.sandbox_process import Sandbox, start_sandbox
 
 CONTACT = (
@@ -98,15 +102,80 @@ def test_the_awkward_people_are_what_they_are_called() -> None:
     assert awkward(who.BLANKS)["firstname"] != awkward(who.BLANKS)["firstname"].strip()
 
 
-def test_custom_columns_of_people_are_declared() -> None:
-    for table in people_tables(50, 7):
-        used = {name for row in table.rows for name in row if name.startswith("new_")}
-        assert used == set(table.columns or {})
+def generated(people_count: int, seed: int = 7) -> dict[str, list[dict[str, Any]]]:
+    return {table.table: list(table.rows) for table in generated_tables(people_count, seed)}
+
+
+def test_custom_columns_of_generated_tables_are_declared() -> None:
+    for table in generated_tables(50, 7):
+        rows = list(table.rows)
+        lookups = {name[1:-6] for name in rows[0] if name.startswith("_new_")}
+        used = {name for row in rows for name in row if name.startswith("new_")} - {f"{table.table}id"}
+        assert used | lookups == set(table.columns or {})
+
+
+def test_around_the_people_there_is_company_that_grows_with_them() -> None:
+    tables = ("account", "contact", "new_vendor", "new_purchaseorder", "new_purchaseorderline")
+    sizes = {count: {name: len(rows) for name, rows in generated(count).items()} for count in (200, 2000)}
+    assert sizes == {
+        200: dict(zip(tables, (40, 200, 12, 60, 200), strict=True)),
+        2000: dict(zip(tables, (400, 2000, 125, 625, 2083), strict=True)),
+    }
+    for table in tables:
+        rows = generated(200)[table]
+        assert rows == generated(200)[table]
+        assert rows != generated(200, seed=8)[table]
+        assert len({row[f"{table}id"] for row in rows}) == len(rows)
+
+
+def test_every_lookup_of_generated_rows_leads_to_a_row_or_is_empty() -> None:
+    for count in (1, 30, 1000):
+        tables = generated(count)
+        for table, lookup, parent in (
+            ("account", "_primarycontactid_value", "contact"),
+            ("new_purchaseorder", "_new_vendorid_value", "new_vendor"),
+            ("new_purchaseorderline", "_new_purchaseorderid_value", "new_purchaseorder"),
+        ):
+            named = {row[lookup] for row in tables[table]}
+            assert None in named
+            assert named - {None} <= {row[f"{parent}id"] for row in tables[parent]}
+            assert len(named) > 1 or count == 1
+
+
+def test_the_awkward_accounts_and_purchases_are_what_they_are_called() -> None:
+    tables = generated(200)
+    emails = {row["contactid"]: row["emailaddress1"] for row in tables["contact"]}
+    by_id = {row["accountid"]: row for row in tables["account"]}
+    stores = {trait: by_id[awkward_account(trait)] for trait in AWKWARD_ACCOUNTS}
+    asked = {trait: row["_primarycontactid_value"] for trait, row in stores.items()}
+    assert asked[companies.NOBODY] is None
+    assert emails[asked[companies.ASKS_NO_EMAIL]] is None
+    assert "@" not in emails[asked[companies.ASKS_INVALID_EMAIL]]
+    assert asked[companies.ASKS_THE_SAME_1] == asked[companies.ASKS_THE_SAME_2]
+    assert len(stores[companies.LONG_NAME]["name"]) == 160
+    assert sum(row["_primarycontactid_value"] is None for row in tables["account"]) > 5
+    vendors = {row["new_vendorid"]: row for row in tables["new_vendor"]}
+    assert vendors[purchases.awkward_vendor(purchases.INACTIVE)]["new_active"] is False
+    assert len(vendors[purchases.awkward_vendor(purchases.LONG_NAME)]["new_name"]) == 200
+    orders = {row["new_purchaseorderid"]: row for row in tables["new_purchaseorder"]}
+    assert orders[purchases.awkward_order(purchases.NO_VENDOR)]["_new_vendorid_value"] is None
+    for trait, vendor in (
+        (purchases.OF_INACTIVE, purchases.INACTIVE),
+        (purchases.OF_LONG_NAME, purchases.LONG_NAME),
+    ):
+        order = orders[purchases.awkward_order(trait)]
+        assert order["_new_vendorid_value"] == purchases.awkward_vendor(vendor)
+        below = [
+            row for row in tables["new_purchaseorderline"]
+            if row["_new_purchaseorderid_value"] == order["new_purchaseorderid"]
+        ]  # fmt: skip
+        assert below
 
 
 def test_rows_are_json() -> None:
-    for row in people(100, 7):
-        assert json.loads(json.dumps(row)) == row
+    for rows in generated(100).values():
+        for row in rows:
+            assert json.loads(json.dumps(row)) == row
 
 
 def write(directory: Path, name: str, *lines: str) -> None:
@@ -260,3 +329,23 @@ def test_csv_files_become_tables(tmp_path: Path) -> None:
     assert (row["new_total"], row["modifiedon"]) == (35178.4185, "2014-08-12T00:00:00Z")
     assert row["new_vendorid"]["new_name"] == "Öl & Söhne"
     assert row["new_vendorid"]["new_active"] is True
+
+
+@pytest.mark.sandbox
+def test_every_generated_row_around_the_people_is_in_dataverse_and_tracked(sandbox: Sandbox) -> None:
+    tables = generated(200)
+    for table in ("account", "new_vendor", "new_purchaseorder", "new_purchaseorderline"):
+        key, columns = f"{table}id", sorted({*tables[table][0]} - {"statecode", "statuscode"})
+        address = f"{sandbox.env['DATAVERSE_URL']}/api/data/v9.2/{table}s?$select={','.join(columns)}"
+        answer = sandbox.http.get(
+            address,
+            headers={
+                "Authorization": f"Bearer {sandbox.dataverse_token()}",
+                "Prefer": "odata.track-changes,odata.maxpagesize=1000",
+            },
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+        assert "@odata.deltaLink" in answer.json()
+        stored = {row[key]: {name: row[name] for name in columns} for row in answer.json()["value"]}
+        assert stored == {row[key]: {name: row[name] for name in columns} for row in tables[table]}

@@ -23,6 +23,12 @@ TICKET = {
     "keys": {"ticketKey": {"fields": ["ticketId"]}},
     "filters": {"byticketKey": {"rules": [{"column": "ticketId", "parameter": "ticketId_parameter"}]}},
 }
+PUBLISHED = {  # at the start
+    "cusStore": "profileAndServicesExt",
+    "cusVendor": "customResources",
+    "cusPurchaseOrder": "customResources",
+    "cusPurchaseOrderLine": "customResources",
+}
 TO_PROFILE = {"target": "profile", "joins": {"contactExtId": "externalId"}, "on_delete": "nothing"}
 
 
@@ -34,7 +40,7 @@ def content(api: Api, resource: str, endpoint: str = EXT) -> dict[str, dict]:
 def test_the_resource_list_names_each_resource_with_its_data_path_and_metadata_address(api: Api) -> None:
     answer = api.get(f"{EXT}/").json()
     assert answer["apiName"] == "resourceType"
-    assert set(answer) == {"apiName", "profile", "service", "orgUnitBase", "geoUnitBase"}
+    assert set(answer) == {"apiName", "profile", "service", "orgUnitBase", "geoUnitBase", "cusStore"}
     profile = answer["profile"]
     assert profile["data"] == "/profileAndServicesExt/profile/"
     assert profile["type"] == "collection"
@@ -163,11 +169,37 @@ def test_children_of_linked_resources_are_in_ext_and_children_of_unlinked_ones_a
     api.declare("cusRoom", fields={"code": {}}, links={"cusSitelink": {"target": "cusSite"}})
     resources = api.sandbox.control("GET", "/sandbox/campaign/resources")["resources"]
     assert {n: r["endpoint"] for n, r in resources.items() if n.startswith("cus")} == {
+        **PUBLISHED,
         "cusTicket": "profileAndServicesExt",
         "cusReply": "profileAndServicesExt",
         "cusSite": "customResources",
         "cusRoom": "customResources",
     }
+
+
+@pytest.mark.rule("campaign.md 2.1")
+def test_what_an_administrator_published_before_is_there_but_not_in_the_stage_tenant(api: Api) -> None:
+    for name, endpoint in PUBLISHED.items():
+        assert name in api.get(f"/{endpoint}/").json()
+        assert api.content(f"/{endpoint}/{name}") == []
+    stage = api.sandbox.control("GET", "/sandbox/campaign/resources?tenant=alderleaf-mkt-stage")["resources"]
+    assert not PUBLISHED.keys() & stage.keys()
+
+
+@pytest.mark.rule("campaign.md 6.3")
+def test_a_store_is_seen_without_its_profile_and_an_order_not_without_its_vendor(api: Api) -> None:
+    store = {"storeId": "s-1", "contactExtId": "nobody yet"}
+    assert api.call("POST", f"{EXT}/cusStore", store).status_code == 201
+    assert [row["cusContactlink"] for row in api.content(f"{EXT}/cusStore")] == [None]
+    order = {"orderId": "o-1", "vendorId": "v-1"}
+    assert api.call("POST", "/customResources/cusPurchaseOrder", order).status_code == 201
+    assert api.content("/customResources/cusPurchaseOrder") == []
+    api.profile(externalId="nobody yet", email="now@alder.example")
+    assert (
+        api.call("POST", "/customResources/cusVendor", {"vendorId": "v-1", "name": "One"}).status_code == 201
+    )
+    assert api.content(f"{EXT}/cusStore")[0]["cusContactlink"]["title"] == "(now@alder.example)"
+    assert api.content("/customResources/cusPurchaseOrder")[0]["cusVendorlink"]["title"] == "One"
 
 
 @pytest.mark.rule("campaign.md 2.1")
