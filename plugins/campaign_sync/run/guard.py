@@ -18,10 +18,10 @@ from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
 from campaign_sync.run.load import plan_batch
-from campaign_sync.run.plan import WAITS
 from campaign_sync.run.report import SAMPLE
 from campaign_sync.run.setting import CHECKED, GUARD, HARM, LOADED, PARKED, STOPPED, Setting, document
 from campaign_sync.settings import ledger_url, storage_root
+from campaign_sync.waits import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def guard_run(
         if any(keys.values()):
             write_document(folder, document(batch.number, HARM), keys)
         if len(plan.parked):
-            waits = {str(key): told for key, told in plan.parked[list(WAITS)].to_dict("index").items()}
+            waits = {str(key): told for key, told in plan.parked[list(COLUMNS)].to_dict("index").items()}
             write_document(folder, document(batch.number, PARKED), waits)
 
     present = ledger.counts(flow).present if counts.total() else 0
