@@ -27,6 +27,7 @@ from croniter import croniter
 
 from campaign_sync.errors import MappingError
 from campaign_sync.mapping.file import Mapping, check_together, load_mapping, mapping_files
+from campaign_sync.mapping.vocabulary import FieldMapping
 from campaign_sync.operators import (
     CheckOperator,
     ExtractOperator,
@@ -219,13 +220,17 @@ def broken_dag(path: Path, error: MappingError) -> DAG:
 def documentation(mapping: Mapping) -> str:
     """What the UI shows about a flow: its mapping as a table."""
     rows = [
-        f"| `{field}` | `{how.source}` | {', '.join(how.using) or '—'} | {'yes' if how.updates else 'no'} |"
+        f"| `{field}` | `{how.source}` | {_how(how)} | {'yes' if how.updates else 'no'} |"
         for field, how in mapping.map.items()
     ]
     way = f"Dynamics table `{mapping.extract.table}` → Campaign resource `{mapping.load.resource}`"
     file = f"mapping `{Path(mapping.path).name}` ({mapping.sha})"
     head = ["| Campaign field | Dynamics column | using | updates |", "|---|---|---|---|"]
     return "\n".join([f"## {mapping.description}", "", f"{way}, {file}.", "", *head, *rows])
+
+
+def _how(how: FieldMapping) -> str:
+    return f"link: {how.link}" if how.link else ", ".join(how.using) or "—"
 
 
 def conflicts(mappings: Iterable[Mapping]) -> dict[Path, MappingError]:

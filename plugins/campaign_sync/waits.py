@@ -5,6 +5,9 @@ Not for finding out (``run/plan.py``, ``ledger/links.py``).
 
 from __future__ import annotations
 
+#: What is told of a row that waits.
+COLUMNS = ("kind", "waits_for", "waits_key", "reason")
+
 #: What a row waits for: its parent to arrive, or its children to leave.
 PARENT, CHILDREN = "parent", "children"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.waits import COLUMNS
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 LOADED = ("created", "updated", "deleted")
 RESULTS = (*LOADED, "unchanged", "dropped")
-WAITS = ("kind", "waits_for", "waits_key", "reason")
 
 
 def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
@@ -63,14 +64,14 @@ def parked_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
 
     if not frame.index.is_unique:
         frame = _last_per_key(frame, ["version"])
-    return _columns(frame, {"version": pa.int64()} | dict.fromkeys(WAITS, pa.string()))
+    return _columns(frame, {"version": pa.int64()} | dict.fromkeys(COLUMNS, pa.string()))
 
 
 def waits_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """What rows wait for: index key, columns kind, waits_for, waits_key, reason."""
     import pyarrow as pa
 
-    return _frame(dict.fromkeys(("source_key", *WAITS), pa.string()), rows)
+    return _frame(dict.fromkeys(("source_key", *COLUMNS), pa.string()), rows)
 
 
 def parked_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
@@ -79,7 +80,7 @@ def parked_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
 
     seen = pa.timestamp("us", tz="UTC")
     types = {"source_key": pa.string(), "version": pa.int64()}
-    types |= dict.fromkeys((*WAITS, "mapping_sha", "run_id"), pa.string())
+    types |= dict.fromkeys((*COLUMNS, "mapping_sha", "run_id"), pa.string())
     return _frame(types | {"first_seen": seen, "last_seen": seen}, rows)
 
 

@@ -28,8 +28,7 @@ from campaign_sync.ledger.frames import (
     waits_frame,
 )
 from campaign_sync.ledger.links import (
-    Named,
-    Orphan,
+    Wait,
     begin_links,
     let_go,
     lock_flows,
@@ -48,7 +47,7 @@ from campaign_sync.ledger.parking import (
     settle_parked,
     still_waiting,
 )
-from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
+from campaign_sync.ledger.settle import mark_begun, settle_outcomes, settle_rejections
 from campaign_sync.ledger.signals import Signals
 from campaign_sync.ledger.tables import links, parked, places, records, rejections, runs
 from campaign_sync.ledger.tables import staged_deletions as doomed
@@ -58,7 +57,6 @@ from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_parked as waiting
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
-from campaign_sync.waits import CHILDREN, PARENT, for_children, for_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +145,7 @@ class Ledger:
         """Those of these keys that records of other flows name, or may name, and what their deletion waits for."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            return waits_frame(_waits_for_children(named_records(connection, flow, wanted)))
+            return waits_frame(named_records(connection, flow, wanted))
 
     def orphans(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """Those of these keys whose records name, or may name, a parent that is not surely in Campaign, so that
@@ -155,7 +153,7 @@ class Ledger:
         """
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            return waits_frame(_waits_for_parent(orphans_among_records(connection, flow)))
+            return waits_frame(orphans_among_records(connection, flow))
 
     def state(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """All that is known of these keys, one row each: index key, columns version (missing: not known), sent_hash,
@@ -190,19 +188,19 @@ class Ledger:
         named = names if names is not None and len(names) else None
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            refused: list[tuple[str, ...]] = []
+            refused: list[Wait] = []
             if named is not None or deletions:
                 parents = () if named is None else named["parent_flow"].unique()
                 lock_flows(connection, reads=parents, writes=[flow] if deletions else [])
             if named is not None:
                 self._database.stage(connection, linked, link_columns(named))
-                refused += _waits_for_parent(orphans_among_staged(connection))
+                refused += orphans_among_staged(connection)
                 withhold_orphans(connection)
             if deletions:
                 self._database.stage(connection, doomed, key_columns(deletions))
-                refused += _waits_for_children(named_records(connection, flow, doomed))
+                refused += named_records(connection, flow, doomed)
                 withhold_named(connection, flow)
-            _mark_in_doubt(connection, flow, run_id)
+            mark_begun(connection, flow, run_id, _now())
             if named is not None:
                 begin_links(connection, flow)
         return waits_frame(refused)
@@ -214,7 +212,7 @@ class Ledger:
         """
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            _mark_in_doubt(connection, flow, run_id)
+            mark_begun(connection, flow, run_id, _now())
             among = rejections.c.source_key.in_(select(wanted.c.source_key))
             connection.execute(update(rejections).where(rejections.c.flow == flow, among).values(tries=0))
 
@@ -414,37 +412,6 @@ class Ledger:
         with self._database.write() as connection:
             for table in (places, records, rejections, runs, links, parked):
                 connection.execute(delete(table).where(table.c.flow == flow))
-
-
-def _mark_in_doubt(connection: Connection, flow: str, run_id: str) -> None:
-    """Of the staged keys; a second doubt beside a first is a 2 (``tables.py``)."""
-    now = _now()
-    new = {
-        "flow": literal(flow),
-        "source_key": wanted.c.source_key,
-        "version": literal(0),
-        "present": literal(False),
-        "doubt": literal(1),
-        "run_id": literal(run_id),
-        "updated_at": literal(now, records.c.updated_at.type),
-    }
-    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
-    insert = insert_into(connection, records).from_select(list(new), rows)
-    doubt = case((records.c.doubt > 0, 2), else_=1)
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["flow", "source_key"],
-            set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
-        )
-    )
-
-
-def _waits_for_parent(orphans: Iterable[Orphan]) -> list[tuple[str, ...]]:
-    return [(key, PARENT, flow, parent, for_parent(flow)) for key, flow, parent in orphans]
-
-
-def _waits_for_children(named: Iterable[Named]) -> list[tuple[str, ...]]:
-    return [(key, CHILDREN, flow, child, for_children(flow, count)) for key, flow, count, child in named]
 
 
 def _place(connection: Connection, flow: str) -> Place | None:

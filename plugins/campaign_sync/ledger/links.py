@@ -6,7 +6,7 @@ Not for transactions or staging (``ledger.py`` runs these, inside one), nor for 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from zlib import crc32
 
 from sqlalchemy import (
@@ -32,30 +32,21 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
+from campaign_sync.waits import CHILDREN, PARENT, for_children, for_parent
 
 THERE, COMING, LEAVING = 0, 1, 2
 
 ADVISORY_LOCKS = 0x11_4B5  # any number, the same for every task: the first half of the locks on flows
 
 
-class Named(NamedTuple):
-    """A record that others name: how many of one flow, and one of them."""
+class Wait(NamedTuple):
+    """A row that may not be written now, and what it waits for (``waits.COLUMNS``)."""
 
     key: str
-    flow: str
-    rows: int
-    by: str
-
-
-class Orphan(NamedTuple):
-    """A row that names a record which is not surely in Campaign."""
-
-    key: str
-    parent_flow: str
-    parent_key: str
-
-
-Found = TypeVar("Found", Named, Orphan)
+    kind: str
+    waits_for: str
+    waits_key: str
+    reason: str
 
 
 def surely_there(table: FromClause = records) -> ColumnElement[bool]:
@@ -79,17 +70,17 @@ def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[st
         connection.execute(select(lock(ADVISORY_LOCKS, number)))
 
 
-def orphans_among_staged(connection: Connection) -> list[Orphan]:
+def orphans_among_staged(connection: Connection) -> list[Wait]:
     """Of the staged links, those whose parent is not surely there; one per row."""
     query = (
         select(linked.c.source_key, linked.c.parent_flow, linked.c.parent_key)
         .where(_unmet())
         .order_by(linked.c.source_key, linked.c.field)
     )
-    return _first_each(Orphan(*row) for row in connection.execute(query))
+    return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def orphans_among_records(connection: Connection, flow: str) -> list[Orphan]:
+def orphans_among_records(connection: Connection, flow: str) -> list[Wait]:
     """Of the records with the staged keys, those that name, or may name, a parent that is not surely there."""
     parent = records.alias("parent")
     there = exists().where(
@@ -102,10 +93,10 @@ def orphans_among_records(connection: Connection, flow: str) -> list[Orphan]:
         .where(links.c.flow == flow, links.c.source_key.in_(select(wanted.c.source_key)), ~there)
         .order_by(links.c.source_key, links.c.field)
     )
-    return _first_each(Orphan(*row) for row in connection.execute(query))
+    return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Named]:
+def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Wait]:
     """Of the staged keys, those that records of other flows name, or may name."""
     query = (
         select(
@@ -118,7 +109,7 @@ def named_records(connection: Connection, flow: str, staged: FromClause) -> list
         .group_by(links.c.parent_key, links.c.flow)
         .order_by(links.c.parent_key, links.c.flow)
     )
-    return _first_each(Named(*row) for row in connection.execute(query))
+    return _first_each(_for_children(*row) for row in connection.execute(query))
 
 
 def withhold_orphans(connection: Connection) -> None:
@@ -233,8 +224,16 @@ def _unmet() -> ColumnElement[bool]:
     return and_(linked.c.parent_key.is_not(None), ~there)
 
 
-def _first_each(found: Iterable[Found]) -> list[Found]:
-    first: dict[str, Found] = {}
+def _for_parent(key: str, flow: str, parent: str) -> Wait:
+    return Wait(key, PARENT, flow, parent, for_parent(flow))
+
+
+def _for_children(key: str, flow: str, count: int, child: str) -> Wait:
+    return Wait(key, CHILDREN, flow, child, for_children(flow, count))
+
+
+def _first_each(found: Iterable[Wait]) -> list[Wait]:
+    first: dict[str, Wait] = {}
     for each in found:
         first.setdefault(each.key, each)
     return list(first.values())

@@ -1,6 +1,6 @@
-"""The statements of one settling: staged outcomes and rejections become what the ledger remembers.
+"""The statements of a delivery: staged keys come into doubt, staged outcomes and rejections become what is remembered.
 
-Not for transactions or staging (``ledger.py`` calls these, inside one). Every statement may run twice.
+Not for transactions or staging (``ledger.py`` calls these, inside one). Every statement of a settling may run twice.
 """
 
 from __future__ import annotations
@@ -23,8 +23,30 @@ from sqlalchemy import (
 
 from campaign_sync.ledger.database import insert_into
 from campaign_sync.ledger.tables import records, rejections
+from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
+
+
+def mark_begun(connection: Connection, flow: str, run_id: str, now: datetime) -> None:
+    """The staged keys are in doubt from now on."""
+    new = {
+        "flow": literal(flow),
+        "source_key": wanted.c.source_key,
+        "version": literal(0),
+        "present": literal(False),
+        "doubt": literal(1),
+        "run_id": literal(run_id),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
+    insert = insert_into(connection, records).from_select(list(new), rows)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={"doubt": case((records.c.doubt > 0, 2), else_=1), "run_id": run_id, "updated_at": now},
+        )
+    )
 
 
 def settle_outcomes(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:

@@ -21,7 +21,6 @@ from campaign_sync.rows.storage import documents, folder_of, read_document, remo
 from campaign_sync.run import waiting
 from campaign_sync.run.load import plan_batch
 from campaign_sync.run.parts import count_by_file, parts_of, prefix_of
-from campaign_sync.run.plan import WAITS
 from campaign_sync.run.report import SAMPLE
 from campaign_sync.run.setting import (
     CHECKED,
@@ -35,6 +34,7 @@ from campaign_sync.run.setting import (
     document,
 )
 from campaign_sync.settings import ledger_url, storage_root
+from campaign_sync.waits import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ def guard_run(
         if any(keys.values()):
             write_document(folder, document(batch.number, HARM), keys)
         if len(plan.parked):
-            waits = {str(key): told for key, told in plan.parked[list(WAITS)].to_dict("index").items()}
+            waits = {str(key): told for key, told in plan.parked[list(COLUMNS)].to_dict("index").items()}
             write_document(folder, document(batch.number, PARKED), waits)
 
     _choose_way(folder, mapping, run_id, sum(batch.rows for batch in batches) if empty else by_file, log)

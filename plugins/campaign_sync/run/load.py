@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
-from campaign_sync.run.plan import WAITS, Plan, doomed, plan_writes
+from campaign_sync.run.plan import Plan, doomed, plan_writes
 from campaign_sync.run.report import SAMPLE, Tally
-from campaign_sync.waits import group
+from campaign_sync.waits import COLUMNS, group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +208,7 @@ def _hidden(plan: Plan, outcomes: list[Outcome], flow: str, ledger: Ledger) -> p
     from campaign_sync.hooks.campaign_writes import HIDDEN
 
     unseen = [each.key for each in outcomes if each.rule == HIDDEN or _not_found(each)]
-    return plan.park(ledger.orphans(flow, unseen) if unseen else plan.parked.iloc[:0][list(WAITS)])
+    return plan.park(ledger.orphans(flow, unseen) if unseen else plan.parked.iloc[:0][list(COLUMNS)])
 
 
 def _not_found(outcome: Outcome) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.run.planned import HASH, VERSION, Plan
 from campaign_sync.run.row_hashes import DIGEST, emptied_fields, filled_fields, row_hashes
-from campaign_sync.waits import PARENT, for_parent
+from campaign_sync.waits import COLUMNS, PARENT, for_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,6 @@ __all__ = ["HASH", "VERSION", "Plan", "plan_writes", "row_hashes"]
 NEWEST = 2**63 - 1
 
 IGNORED = "deletes: ignore"
-
-WAITS = ("kind", "waits_for", "waits_key", "reason")
 
 
 def plan_writes(
@@ -124,11 +122,11 @@ def _await_parents(
         waiting = _bare(rows[orphaned]).assign(kind=PARENT, waits_for=flow, reason=for_parent(flow))
         found.append(waiting.assign(waits_key=keys[orphaned]))
     all_waits = pd.concat(found)
-    return _as_text(all_waits[~all_waits.index.duplicated(keep="first")], WAITS)
+    return _as_text(all_waits[~all_waits.index.duplicated(keep="first")], COLUMNS)
 
 
 def _no_waits(like: pd.DataFrame) -> pd.DataFrame:
-    return _as_text(_bare(like.iloc[:0]).assign(**dict.fromkeys(WAITS, "")), WAITS)
+    return _as_text(_bare(like.iloc[:0]).assign(**dict.fromkeys(COLUMNS, "")), COLUMNS)
 
 
 def _names(rows: pd.DataFrame, links: Dictionary[str, str]) -> pd.DataFrame:
