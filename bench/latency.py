@@ -139,7 +139,9 @@ def looking(folder: Path, sandbox: SandboxApi, flows: int, seconds: int = 60) ->
         flow = f"flow_{number}"
         ledger.open_place(flow, "run")
         ledger.end_run(flow, "run", "success", {}, Move(None, link))
-        triggers.append(FeedTrigger(flow=flow, mapping_sha="sha", columns=["emailaddress1"], seconds=10))
+        triggers.append(
+            FeedTrigger(flow=flow, mapping_sha="sha", columns=["emailaddress1"], parents=(), seconds=10)
+        )
     before = len(sandbox.journal())
 
     async def watch() -> float:

@@ -157,6 +157,7 @@ def _schedule(mapping: Mapping) -> Any:
         flow=mapping.name,
         mapping_sha=mapping.sha,
         columns=[name for name in mapping.columns() if name != mapping.map[mapping.key_field].source],
+        parents=mapping.parents(),
         seconds=int(mapping.looks_every.total_seconds()),
     )
     work = Asset(

@@ -80,21 +80,25 @@ class FeedTrigger(BaseEventTrigger):
     :param flow: the flow, which is the DAG.
     :param mapping_sha: of the mapping file; a changed file gets a trigger of its own.
     :param columns: what the mapping reads besides the key.
+    :param parents: the flows that it links to: the first load waits for theirs.
     :param seconds: between two looks.
     """
 
-    def __init__(self, *, flow: str, mapping_sha: str, columns: Sequence[str], seconds: int) -> None:
+    def __init__(
+        self, *, flow: str, mapping_sha: str, columns: Sequence[str], parents: Sequence[str], seconds: int
+    ) -> None:
         super().__init__()
         self.flow = flow
         self.mapping_sha = mapping_sha
         self.columns = list(columns)
+        self.parents = list(parents)
         self.seconds = seconds
         self._eyes: Eyes | None = None
         self._said = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where Airflow finds the class, and what it is made with."""
-        given = ("flow", "mapping_sha", "columns", "seconds")
+        given = ("flow", "mapping_sha", "columns", "parents", "seconds")
         return f"{__name__}.FeedTrigger", {name: getattr(self, name) for name in given}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -135,7 +139,14 @@ class FeedTrigger(BaseEventTrigger):
         refusal = None
         try:
             self._eyes = eyes = Eyes.fresh(self._eyes)
-            work = find_work(self.flow, self.mapping_sha, self.columns, eyes.ledger, eyes.dataverse)
+            work = find_work(
+                self.flow,
+                self.mapping_sha,
+                columns=self.columns,
+                parents=self.parents,
+                ledger=eyes.ledger,
+                dataverse=eyes.dataverse,
+            )
         except RefusedError as error:
             # A run is refused too, and is red where people look; a look is refused in the triggerer's log only.
             refusal, self._eyes = error, None

@@ -60,6 +60,10 @@ class Mapping(Vocabulary):
         """Target field → the flow whose records it names."""
         return {target: each.link for target, each in self.map.items() if each.link is not None}
 
+    def parents(self) -> tuple[str, ...]:
+        """The flows that the mapping links to, each once."""
+        return tuple(dict.fromkeys(self.links().values()))
+
     def columns(self) -> tuple[str, ...]:
         """The source columns that map and filter need, sorted."""
         filtered = [each.column for _, each in self.conditions()]

@@ -32,6 +32,7 @@ from campaign_sync.run.report import SAMPLE, Report, Tally
 from campaign_sync.run.setting import CHECKED, LOADED, READ, REPORT, SETTING, STOPPED, Setting, document
 from campaign_sync.run.systems import read_schemas
 from campaign_sync.run.window import Window, choose_window
+from campaign_sync.run.work import awaited_first
 from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
 
 if TYPE_CHECKING:
@@ -258,16 +259,9 @@ def _window(context: Context, ledger: Ledger, flow: str) -> Window:
 
 
 def _awaited_first(mapping: Mapping, window: Window, ledger: Ledger) -> str | None:
-    """The parent flow whose first load is to end before this flow's begins (I3): else all its rows would be parked.
-
-    What a person forces goes ahead.
-    """
+    """The parent flow whose first load comes before this flow's; what a person forces waits for none."""
     forced = window.kind != "changes" or window.link or window.limit or window.dry_run
-    flows = () if forced else dict.fromkeys(mapping.links().values())
-    if not flows or ledger.place(mapping.name) is not None or not ledger.is_empty(mapping.name):
-        return None
-    places = ((flow, ledger.place(flow)) for flow in flows)
-    return next((flow for flow, place in places if place is None or place.state == "reading"), None)
+    return None if forced else awaited_first(mapping.name, mapping.parents(), ledger)
 
 
 def _report(

@@ -27,13 +27,22 @@ class Work(NamedTuple):
 
 
 def find_work(
-    flow: str, mapping_sha: str, columns: Collection[str], ledger: Ledger, dataverse: DataverseHook
+    flow: str,
+    mapping_sha: str,
+    *,
+    columns: Collection[str],
+    parents: Collection[str],
+    ledger: Ledger,
+    dataverse: DataverseHook,
 ) -> Work | None:
     """What a run of this flow would do now; None if nothing.
 
     :param columns: what the mapping reads besides the key, as it spells them.
+    :param parents: the flows that the mapping links to.
     """
     place = ledger.place(flow)
+    if place is None and awaited_first(flow, parents, ledger):
+        return None
     # A mended mapping is another piece of work than the one that failed.
     at = marks(mapping_sha, (place and place.delta_link) or "")
     if place is None or place.delta_link is None:
@@ -46,6 +55,14 @@ def find_work(
         return Work("rows changed in Dynamics", at)
     left = ledger.unsettled(flow, mapping_sha, 1)
     return Work("earlier runs left rows open", marks(mapping_sha, *left)) if left else None
+
+
+def awaited_first(flow: str, parents: Collection[str], ledger: Ledger) -> str | None:
+    """The parent flow whose first load is to end before this flow's begins (I3): else all its rows would be parked."""
+    if not parents or ledger.place(flow) is not None or not ledger.is_empty(flow):
+        return None
+    places = ((parent, ledger.place(parent)) for parent in parents)
+    return next((parent for parent, place in places if place is None or place.state == "reading"), None)
 
 
 def marks(mapping_sha: str, *what: str) -> frozenset[str]:
