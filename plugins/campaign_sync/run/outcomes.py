@@ -30,12 +30,14 @@ def add_files(report: Report, folder: str, batches: Collection[int]) -> Report:
     return replace(report, tally=tally, rejected=dict(rejected), samples=samples)
 
 
-def file_notes(folder: str) -> list[str]:
+def file_notes(folder: str, dry_run: bool) -> list[str]:
     """What people should read about files in a run's report."""
     chosen = way(folder)
     if not chosen:
         return []
     parts = parts_of(folder)
+    if dry_run and chosen["files"]:
+        return [f"{chosen['rows']:,} rows would go by file"]
     if not parts:
         why = f"{chosen['rows']:,} rows to write could have gone by file, which are used from {chosen['from']:,}"
         return [f"everything went by REST: {why}" if not chosen["files"] else "no row had to go by file"]

@@ -224,7 +224,7 @@ def reconcile_run(
     # A task that is cleared and then fails before its turn leaves what it returned the first time.
     whole = {int(name.removesuffix(LOADED)) for name in documents(folder, LOADED)}
     done = {each["number"]: each for each in loaded if each and each["number"] in whole}
-    notes = [*read["notes"], *guard_notes(folder), *file_notes(folder)]
+    notes = [*read["notes"], *guard_notes(folder), *file_notes(folder, setting.window.dry_run)]
     report = add_files(_report(setting, folder, run_id, batches, done, notes), folder, done)
     write_document(folder, REPORT, report.to_json())
     log.info("reconcile: %s", report.to_text())
