@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, select, update
 
 from campaign_sync.errors import ReconcileError
+from campaign_sync.ledger.begin import begin_writes, to_look_at
 from campaign_sync.ledger.comparing import differing_query, expected_queries
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
@@ -21,6 +22,7 @@ from campaign_sync.ledger.frames import (
     outcome_columns,
     rejected_frame,
     rejection_columns,
+    write_columns,
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
 from campaign_sync.ledger.tables import places, records, rejections, runs
@@ -28,6 +30,7 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
+from campaign_sync.ledger.tables import staged_writes as planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,33 +105,20 @@ class Ledger:
             )
             return known_frame(found.all())
 
-    def begin(self, flow: str, keys: Iterable[str], run_id: str) -> None:
-        """Marks rows as in doubt before the first call goes out.
+    def begin(
+        self, flow: str, keys: Iterable[str], run_id: str, versions: Iterable[int | None] | None = None
+    ) -> set[str]:
+        """Marks rows as in doubt before the first call goes out, and returns the keys of those that may go.
 
         Without it, a crash between Campaign's answer and :meth:`settle`, followed by a change of the source
         back to the old value, would look unchanged for ever while Campaign holds the other value.
+
+        :param versions: of the rows as they were planned, one for each key (None: a deletion, which has none); rows
+            that another run has overtaken meanwhile may not go. Without versions, all may.
         """
         with self._database.write() as connection:
-            self._database.stage(connection, wanted, key_columns(keys))
-            now = _now()
-            new = {
-                "flow": literal(flow),
-                "source_key": wanted.c.source_key,
-                "version": literal(0),
-                "present": literal(False),
-                "doubt": literal(1),
-                "run_id": literal(run_id),
-                "updated_at": literal(now, records.c.updated_at.type),
-            }
-            rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
-            insert = insert_into(connection, records).from_select(list(new), rows)
-            doubt = case((records.c.doubt > 0, 2), else_=1)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["flow", "source_key"],
-                    set_={"doubt": doubt, "run_id": run_id, "updated_at": now},
-                )
-            )
+            self._database.stage(connection, planned, write_columns(keys, versions))
+            return begin_writes(connection, flow, run_id, _now(), versioned=versions is not None)
 
     def settle(
         self, flow: str, outcomes: pd.DataFrame, rejected: pd.DataFrame, run_id: str, mapping_sha: str
@@ -158,7 +148,10 @@ class Ledger:
             return rejected_frame(connection.execute(ordered).all())
 
     def unsettled(self, flow: str, mapping_sha: str, limit: int) -> set[str]:
-        """Keys to look at again: judged by another version of the mapping, or in doubt and not refused often."""
+        """Keys to look at again: judged by another version of the mapping, or in doubt and not refused often.
+
+        A row that a run which has not ended is just writing is left to that run, for an hour at most.
+        """
         judged = (
             select(rejections.c.source_key)
             .where(rejections.c.flow == flow, rejections.c.mapping_sha != mapping_sha)
@@ -171,7 +164,7 @@ class Ledger:
         )
         doubted = (
             select(records.c.source_key)
-            .where(records.c.flow == flow, records.c.doubt > 0, ~exists().where(refused))
+            .where(records.c.flow == flow, to_look_at(_now()), ~exists().where(refused))
             .order_by(records.c.updated_at, records.c.source_key)
         )
         with self._database.read() as connection:

@@ -37,6 +37,7 @@ class Loaded(NamedTuple):
     rejected: dict[str, int]
     samples: dict[str, list[str]]
     stale: int  # of the unchanged: older than what was written before
+    overtaken: int  # of the unchanged: another run has written them since this one's read
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the run's folder."""
@@ -53,7 +54,7 @@ def plan_batch(
 
 def planned(plan: Plan) -> Loaded:
     """What a plan would come to if every call succeeded, for a dry run."""
-    return _loaded(plan, plan.tally(), [plan.rejected])
+    return _loaded(plan, plan.tally(), [plan.rejected], overtaken=0)
 
 
 def load_plan(
@@ -69,7 +70,8 @@ def load_plan(
     """Carry a plan out; return what really happened.
 
     Order, per chunk of rows: mark them in the ledger as begun, write them to Campaign, settle their outcomes in the
-    ledger. A crash between any two repeats work, and loses or doubles nothing (N3).
+    ledger. A crash between any two repeats work, and loses or doubles nothing (N3). A row that another run has
+    overtaken since the plan was made is not written (I13).
 
     Raises TransientError or RefusedError where Campaign cannot or will not go on; what was written before is settled.
     """
@@ -77,10 +79,15 @@ def load_plan(
     ledger.settle(flow, plan.settled(), plan.rejections(), run_id, sha)
     results: Counter[str] = Counter()
     refused = [plan.rejected]
+    overtaken = 0
 
     def write(chunk: list[Write], *, prove: bool = False) -> list[Outcome]:
+        nonlocal overtaken
         outcomes: list[Outcome] = []
-        ledger.begin(flow, [each.source_key for each in chunk], run_id)
+        keys = [each.source_key for each in chunk]
+        begun = ledger.begin(flow, keys, run_id, plan.versions(keys))
+        chunk = [each for each in chunk if each.source_key in begun]
+        overtaken += len(keys) - len(chunk)
         try:
             for outcome in campaign.write(resource, mapping.key_field, chunk, mapping.load.parallel):
                 outcomes.append(outcome)  # one by one: those before an error are settled too
@@ -108,7 +115,8 @@ def load_plan(
         proved = any(outcome.result in ("created", "updated") for outcome in write(chunk, prove=True))
     while chunk := list(islice(writes, CHUNK)):
         write(chunk)
-    return _loaded(plan, plan.settled_tally() + Tally(**results), refused)
+    tally = plan.settled_tally() + Tally(**results) + Tally(unchanged=overtaken)
+    return _loaded(plan, tally, refused, overtaken)
 
 
 def _unproved(outcome: Outcome) -> Outcome:
@@ -132,7 +140,7 @@ def _prove_again(ledger: Ledger, mapping: Mapping, resource: ResourceSchema, cam
             ) from None
 
 
-def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame]) -> Loaded:
+def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame], overtaken: int) -> Loaded:
     rejected: dict[str, int] = {}
     samples: dict[str, list[str]] = {}
     for frame in refused:
@@ -140,4 +148,4 @@ def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame]) -> Loaded:
             rejected[str(rule)] = rejected.get(str(rule), 0) + len(rows)
             samples[str(rule)] = [*samples.get(str(rule), ()), *map(str, rows.index)][:SAMPLE]
     dropped = {str(rule): int(count) for rule, count in plan.dropped["rule"].value_counts().items()}
-    return Loaded(tally, dropped, rejected, samples, len(plan.stale))
+    return Loaded(tally, dropped, rejected, samples, len(plan.stale), overtaken)

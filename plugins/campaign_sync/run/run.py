@@ -43,6 +43,11 @@ STALE = (
     "restored from a backup, `python -m campaign_sync forget {flow}` lets the next run begin anew"
 )
 
+OVERTAKEN = (
+    "{count:,} rows were left alone because another run had written them meanwhile; where it is not certain which of "
+    "the two is the newer, the next run looks at them again"
+)
+
 
 def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list[Batch]:
     """Choose what to read, read it, and leave it in the run's folder as batches.
@@ -219,7 +224,7 @@ def _report(
     rejected: Counter[str] = Counter()
     samples: dict[str, tuple[str, ...]] = {}
     checks: dict[str, dict[str, Any]] = {}
-    stale = 0
+    stale = overtaken = 0
     for number, batch in sorted(done.items()):
         tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
         details = read_document(folder, document(number, LOADED))
@@ -232,8 +237,11 @@ def _report(
             so_far["rows"] += check["rows"]
             so_far["unexpected"] += check["unexpected"]
         stale += details["stale"]
+        overtaken += details["overtaken"]
     if stale:
         notes = [*notes, STALE.format(count=stale, flow=setting.mapping.name)]
+    if overtaken:
+        notes = [*notes, OVERTAKEN.format(count=overtaken)]
     return Report(
         setting.mapping.name, run_id, setting.window.text, tally, len(batches),
         dict(dropped), dict(rejected), samples, tuple(checks.values()), tuple(notes),
