@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,58 +15,164 @@ from typing import Any
 KILLED = 57  # the exit code of a process that was killed at the appointed point
 
 
+class OnFoot:
+    """One run, step by step, so that something may happen between its steps."""
+
+    def __init__(
+        self,
+        mapping_file: Path,
+        run_id: str,
+        run_type: str = "scheduled",
+        interval: tuple[datetime, datetime] | None = None,
+        **form: Any,
+    ) -> None:
+        from campaign_sync.mapping.file import load_mapping
+
+        self.mapping, self.log = load_mapping(mapping_file), logging.getLogger("on_foot")
+        start, end = interval or (None, None)
+        self.context: Any = {
+            "run_id": run_id,
+            "params": form,
+            "dag": SimpleNamespace(dag_id=self.mapping.name),
+            "dag_run": SimpleNamespace(run_type=run_type, data_interval_start=start, data_interval_end=end),
+        }
+        self.batches: list[dict[str, Any]] = []
+        self.guarded: list[dict[str, Any]] = []
+        self.loaded: list[dict[str, Any] | None] = []
+
+    def read(self) -> None:
+        """Extract, and every step of each batch up to the guard."""
+        from campaign_sync.rows.steps import STEPS
+        from campaign_sync.run.run import extract_run, step_batch
+
+        self.batches = [batch.as_dict() for batch in extract_run(self.mapping, self.context, self.log)]
+        self.guarded = []
+        for batch in self.batches:
+            for step in STEPS:
+                batch = step_batch(batch, step, self.log).as_dict()
+            self.guarded.append(batch)
+
+    def guard(self) -> None:
+        """Have the run guarded; a question fails the test."""
+        from campaign_sync.run.guard import guard_run
+
+        if self.guarded:
+            self.guarded, question = guard_run(self.guarded, self.context, self.log)
+            assert question is None, question
+
+    def load(self, between: Callable[[], None] = lambda: None) -> None:
+        """Write all batches; `between` is called before each."""
+        from campaign_sync.run.run import load_batch
+
+        self.loaded = []
+        for batch in self.guarded:
+            between()
+            self.loaded.append(load_batch(batch, self.log).as_dict())
+
+    def reconcile(self) -> dict[str, Any]:
+        """End the run; reconcile's report."""
+        from campaign_sync.run.run import reconcile_run
+
+        return reconcile_run(self.batches, self.loaded, self.context, self.log)
+
+    def walk(self) -> dict[str, Any]:
+        """All steps; reconcile's report."""
+        self.read()
+        self.guard()
+        self.load()
+        return self.reconcile()
+
+
 def walk(mapping_file: Path, run_id: str) -> dict[str, Any]:
     """Take all steps of one scheduled run; return reconcile's report."""
-    from campaign_sync.mapping.file import load_mapping
-    from campaign_sync.rows.steps import STEPS
-    from campaign_sync.run.guard import guard_run
-    from campaign_sync.run.run import extract_run, load_batch, reconcile_run, step_batch
+    return OnFoot(mapping_file, run_id).walk()
 
-    mapping, log = load_mapping(mapping_file), logging.getLogger("on_foot")
-    context: Any = {
-        "run_id": run_id,
-        "params": {},
-        "dag": SimpleNamespace(dag_id=mapping.name),
-        "dag_run": SimpleNamespace(run_type="scheduled", data_interval_start=None, data_interval_end=None),
-    }
-    batches = [batch.as_dict() for batch in extract_run(mapping, context, log)]
-    checked = []
-    for batch in batches:
-        for step in STEPS:
-            batch = step_batch(batch, step, log).as_dict()
-        checked.append(batch)
-    guarded, question = guard_run(checked, context, log) if checked else ([], None)
-    assert question is None, question
-    loaded = [load_batch(batch, log).as_dict() for batch in guarded]
-    return reconcile_run(batches, loaded, context, log)
+
+def _in_a_process(work: Callable[[], Any]) -> int:
+    child = os.fork()  # as Airflow makes the processes of its tasks
+    if not child:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+class Paused:
+    """Work in a process of its own, which stops at an appointed point until it is told to go on, or is killed there."""
+
+    def __init__(
+        self, work: Callable[[], Any], owner: Any, name: str, nth: int = 1, *, before: bool = True
+    ) -> None:
+        there, self._arrived = os.pipe()
+        self._answer, self._go = os.pipe()
+
+        def paused() -> None:
+            os.close(self._go)
+            stopping = _pausing(self._stop_here, getattr(owner, name), nth, before=before)
+            setattr(owner, name, stopping)
+            work()
+
+        self._pid = _in_a_process(paused)
+        os.close(self._arrived)
+        os.close(self._answer)
+        arrived = os.read(there, 1)
+        os.close(there)
+        assert arrived, "the point was not reached"
+
+    def _stop_here(self) -> None:
+        os.write(self._arrived, b".")
+        if not os.read(self._answer, 1):
+            os._exit(KILLED)
+
+    def go_on(self, until: int = 0) -> None:
+        """Let it finish; it must end with this exit code."""
+        os.write(self._go, b".")
+        assert self._ended() == until, "it failed; see its traceback above"
+
+    def kill(self) -> None:
+        """End it where it is, without a chance to tidy up."""
+        os.kill(self._pid, signal.SIGKILL)
+        assert self._ended() == -signal.SIGKILL
+
+    def _ended(self) -> int:
+        os.close(self._go)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
 def walk_until_killed(mapping_file: Path, owner: Any, name: str, nth: int, *, before: bool) -> None:
     """Take the steps of a run in a process that dies, without a chance to tidy up, at the nth call of `owner.name`."""
-    child = os.fork()  # as Airflow makes the processes of its tasks
-    if not child:
-        try:
-            setattr(owner, name, _deadly(getattr(owner, name), nth, before=before))
-            walk(mapping_file, "killed")
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(0)
+
+    def dying() -> None:
+        die_at(owner, name, nth, before=before)
+        walk(mapping_file, "killed")
+
+    child = _in_a_process(dying)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == KILLED, "the process lived on: the point was not reached"
 
 
-def _deadly(function: Callable[..., Any], nth: int, *, before: bool) -> Callable[..., Any]:
+def die_at(owner: Any, name: str, nth: int, *, before: bool) -> None:
+    """Have this process die, without a chance to tidy up, at the nth call of `owner.name`."""
+    setattr(owner, name, _pausing(lambda: os._exit(KILLED), getattr(owner, name), nth, before=before))
+
+
+def _pausing(
+    stop: Callable[[], None], function: Callable[..., Any], nth: int, *, before: bool
+) -> Callable[..., Any]:
     calls = 0
 
-    def deadly(*given: Any, **named: Any) -> Any:
+    def pausing(*given: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == nth and before:
-            os._exit(KILLED)
+        now = calls == nth
+        if now and before:
+            stop()
         result = function(*given, **named)
-        if calls == nth:
-            os._exit(KILLED)
+        if now and not before:
+            stop()
         return result
 
-    return deadly
+    return pausing

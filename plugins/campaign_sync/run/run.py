@@ -57,7 +57,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     """
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
-    from campaign_sync.run.extract import BATCH_ROWS, Source
+    from campaign_sync.run.extract import Source
 
     flow, run_id = mapping.name, str(context["run_id"])
     ledger = Ledger(ledger_url())
@@ -78,15 +78,16 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
 
     source = Source(mapping, table, dataverse, ledger)
     most = max_batches()
-    batches = []
-    for number, piece in enumerate(source.pieces(window), start=1):
+    batches: list[Batch] = []
+    for number, piece in enumerate(source.pieces(window, most), start=1):
         if number > most:
+            rows = sum(batch.tally["extracted"] for batch in batches)
             raise RefusedError(
                 "Airflow",
                 "[core] max_map_length",
                 None,
                 "",
-                f"this run has more than {most:,} batches of {BATCH_ROWS:,} rows, and Airflow maps no more tasks",
+                f"this run has more than {most:,} batches, {rows:,} rows, and Airflow maps no more tasks",
                 f"Raise [core] max_map_length in Airflow's configuration, for instance to {4 * most}",
             )
         frame, removed = piece.frames(table.key)
