@@ -1,24 +1,29 @@
 """A backfill of sixty days through a real Airflow: eight runs at once, backwards, beside live runs with changes (I13).
 
-    .venv/bin/python bench/backfill.py [--days 60] [--at-once 8] [--port 8150]
+    .venv/bin/python bench/backfill.py [--days 60] [--at-once 8] [--port 8150] [--postgres postgresql://…]
 
 Starts a sandbox and an Airflow of its own, stops both, and exits 0 only if Campaign ends up as computed from Dynamics
-alone, no run of the backfill moved the place in the change feed, and a last run has nothing to do.
+alone, no run of the backfill moved the place in the change feed, and a last run has nothing to do. Airflow and ledger
+are in a Postgres database made for it: with SQLite, Airflow makes no backfill while its scheduler is writing.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import signal
-import sqlite3
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import psycopg2
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -30,6 +35,7 @@ from local.sandbox_api import SandboxApi  # noqa: E402
 from local.stack import Stack, free_port  # noqa: E402
 
 FLOW = "contacts_to_profiles"
+POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 DAY = timedelta(days=1)
 ROWS_A_DAY = 10
 
@@ -42,37 +48,47 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument(
+        "--postgres", default=os.environ.get("TEST_POSTGRES_URL", POSTGRES), help="a server to use"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = ROOT / ".local" / "backfill"
     shutil.rmtree(folder, ignore_errors=True)
-    stack = Stack(folder, folder / "sandbox", more={"AIRFLOW__CORE__DAGS_FOLDER": str(daily(folder))})
-    try:
-        sandbox = SandboxApi(stack.start_sandbox("--people", "200", "--no-limits"))
-        last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - 2 * DAY
-        days = [last - at * DAY for at in range(options.days)]
-        for day in days:
-            sandbox.clock({"set": (day + DAY / 2).isoformat()})
-            sandbox.mutate("contact", create=[contact() for _ in range(ROWS_A_DAY)])
-        sandbox.clock({"reset": True})
-        port = options.port or free_port()
-        stack.start_airflow(port)
-        airflow = AirflowApi(port, *login(stack.home))
-        airflow.wait_for_dag(FLOW)
-        airflow.unpause(FLOW)
-        live(airflow)
-        print(f"{sandbox.count('contact'):,} contacts are in Campaign", flush=True)
-        return play(stack, sandbox, airflow, days, options.at_once)
-    finally:
-        stack.stop()
+    with database(options.postgres) as url:
+        more = {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(daily(folder)),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.replace("postgresql:", "postgresql+psycopg2:"),
+            "AIRFLOW_CONN_CAMPAIGN_SYNC_LEDGER": url,
+        }
+        stack = Stack(folder, folder / "sandbox", more=more)
+        try:
+            return play(stack, url, options)
+        finally:
+            stack.stop()
 
 
-def play(stack: Stack, sandbox: SandboxApi, airflow: AirflowApi, days: list[datetime], at_once: int) -> int:
-    """The backfill, and people and the schedule beside it."""
-    before, began, chance = place(stack), time.monotonic(), random.Random(13)
+def play(stack: Stack, url: str, options: argparse.Namespace) -> int:
+    """Sixty days, a first load, the backfill with people and the schedule beside it, the comparison."""
+    sandbox = SandboxApi(stack.start_sandbox("--people", "200", "--no-limits"))
+    last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - 2 * DAY
+    days = [last - at * DAY for at in range(options.days)]
+    for day in days:
+        sandbox.clock({"set": (day + DAY / 2).isoformat()})
+        sandbox.mutate("contact", create=[contact() for _ in range(ROWS_A_DAY)])
+    sandbox.clock({"reset": True})
+    port = options.port or free_port()
+    stack.start_airflow(port)
+    airflow = AirflowApi(port, *login(stack.home))
+    airflow.wait_for_dag(FLOW)
+    airflow.unpause(FLOW)
+    live(airflow)
+    print(f"{sandbox.count('contact'):,} contacts are in Campaign", flush=True)
+
+    before, began, chance = place(url), time.monotonic(), random.Random(13)
     wanted = {"from_date": days[-1].isoformat(), "to_date": days[0].isoformat(), "run_backwards": True}
-    limits = {"max_active_runs": at_once, "reprocess_behavior": "none", "dag_run_conf": {}}
-    made = airflow.post("/backfills", {"dag_id": FLOW, **wanted, **limits})
+    limits = {"max_active_runs": options.at_once, "reprocess_behavior": "none", "dag_run_conf": {}}
+    airflow.post("/backfills", {"dag_id": FLOW, **wanted, **limits})
     most = lived = 0
     while True:
         backfill = airflow.get(f"/dags/{FLOW}/dagRuns?run_type=backfill&limit=100")["dag_runs"]
@@ -86,9 +102,9 @@ def play(stack: Stack, sandbox: SandboxApi, airflow: AirflowApi, days: list[date
     seconds = time.monotonic() - began
     failed = [run["dag_run_id"] for run in backfill if run["state"] != "success"]
     sent = sum(airflow.result(FLOW, run["dag_run_id"], "reconcile")["tally"]["extracted"] for run in backfill)
-    link, mover = place(stack)
+    link, mover = place(url)
     print(
-        f"backfill {made['id']}: {len(backfill)} runs, {most} at once at most, {sent:,} rows sent again in "
+        f"{len(backfill)} runs, {most} at once at most, {sent:,} rows sent again in "
         f"{seconds:.0f} s; {lived} live runs with changes beside it",
         flush=True,
     )
@@ -148,11 +164,27 @@ def live(airflow: AirflowApi) -> None:
         raise SystemExit(f"{run_id}: {state}: {airflow.failures(FLOW, run_id)}")
 
 
-def place(stack: Stack) -> tuple[str, str]:
+def place(url: str) -> tuple[str, str]:
     """The flow's place in the change feed, and the run that moved it there."""
-    with sqlite3.connect(stack.home / "campaign_sync" / "ledger.db") as database:
-        link, mover = database.execute("SELECT delta_link, run_id FROM places").fetchone()
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT delta_link, run_id FROM places")
+        link, mover = cursor.fetchone() or ("", "")
     return str(link), str(mover)
+
+
+@contextmanager
+def database(server: str) -> Iterator[str]:
+    """A database of this script's own; its URL."""
+    name = f"backfill_{uuid.uuid4().hex[:8]}"
+    connection = psycopg2.connect(server)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{server.rpartition('/')[0]}/{name}"
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    connection.close()
 
 
 if __name__ == "__main__":
