@@ -38,6 +38,10 @@ class SandboxApi:
         """Create, update and delete rows of a Dataverse table."""
         self._call("POST", "/sandbox/dataverse/mutate", {"table": table, **changes})
 
+    def clock(self, wanted: dict[str, Any]) -> None:
+        """Move the clock that the sandbox believes in: {"set": time} or {"reset": true}."""
+        self._call("POST", "/sandbox/clock", wanted)
+
     def engine_calls(self) -> int:
         """How many engine calls Campaign has counted."""
         counters = self._call("GET", "/sandbox/counters")

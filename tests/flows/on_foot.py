@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,68 +26,130 @@ class Asked(Exception):
         self.question = question
 
 
+class OnFoot:
+    """One run, step by step, so that something may happen between its steps.
+
+    :param goes_on: a task that has returned in a run of this id is not executed again, as Airflow goes on after a kill.
+    """
+
+    def __init__(
+        self,
+        mapping_file: Path,
+        run_id: str,
+        run_type: str = "scheduled",
+        interval: tuple[datetime | None, datetime | None] | None = None,
+        *,
+        goes_on: bool = False,
+        **form: Any,
+    ) -> None:
+        from campaign_sync.mapping.file import load_mapping
+
+        self.mapping, self.log = load_mapping(mapping_file), logging.getLogger("on_foot")
+        start, end = interval or (None, None)
+        self.context: Any = {
+            "run_id": run_id,
+            "params": form,
+            "dag": SimpleNamespace(dag_id=self.mapping.name),
+            "dag_run": SimpleNamespace(run_type=run_type, data_interval_start=start, data_interval_end=end),
+        }
+        self.batches: list[dict[str, Any]] = []
+        self.guarded: list[dict[str, Any]] = []
+        self.loaded: list[dict[str, Any] | None] = []
+        self._task = _Returned(self.mapping.name, run_id) if goes_on else _execute
+
+    def read(self) -> None:
+        """Extract, and every step of each batch up to the guard."""
+        from campaign_sync.errors import ReconcileError, SyncError
+        from campaign_sync.rows.steps import STEPS
+        from campaign_sync.run.run import extract_run, reconcile_run, step_batch
+
+        try:
+            self.batches = self._task(
+                "extract",
+                lambda: [each.as_dict() for each in extract_run(self.mapping, self.context, self.log)],
+            )
+        except SyncError:
+            with suppress(ReconcileError):
+                reconcile_run(None, [], self.context, self.log)
+            raise
+        self.guarded = []
+        for batch in self.batches:
+            for step in STEPS:
+                name = f"{step}{batch['number']}"
+                batch = self._task(name, lambda: step_batch(batch, step, self.log).as_dict())  # noqa: B023
+            self.guarded.append(batch)
+
+    def guard(self) -> None:
+        """Have the run guarded. Raises Asked after a person has said no."""
+        if self.guarded:
+            self.guarded = self._task("guard", self._guarded)
+
+    def load(self, between: Callable[[], None] = lambda: None) -> None:
+        """Write all batches; `between` is called before each."""
+        from campaign_sync.run.run import load_batch
+
+        self.loaded = []
+        for batch in self.guarded:
+            between()
+            name = f"load{batch['number']}"
+            self.loaded.append(self._task(name, lambda: load_batch(batch, self.log).as_dict()))  # noqa: B023
+
+    def settle(self) -> None:
+        """Have what went by file imported."""
+        from campaign_sync.run.run import settle_files
+
+        if not self.guarded or self.mapping.load.files_from is None:
+            return
+        found = settle_files(None, self.context, self.log)
+        while "until" in found:
+            event = asyncio.run(_triggered(found))
+            found = settle_files(event["waited"], self.context, self.log)
+
+    def reconcile(self) -> dict[str, Any]:
+        """End the run; reconcile's report."""
+        from campaign_sync.run.run import reconcile_run
+
+        return reconcile_run(self.batches, self.loaded, self.context, self.log)
+
+    def walk(self) -> dict[str, Any]:
+        """All steps; reconcile's report."""
+        self.read()
+        self.guard()
+        self.load()
+        self.settle()
+        return self.reconcile()
+
+    def _guarded(self) -> list[dict[str, Any]]:
+        from campaign_sync.errors import QualityError
+        from campaign_sync.run.guard import guard_answered, guard_run
+
+        batches, question = guard_run(self.guarded, self.context, self.log)
+        if question is None:
+            return batches
+        with suppress(QualityError):
+            guard_answered(False, self.context, self.log)
+        with suppress(QualityError):
+            self.reconcile()
+        raise Asked(question)
+
+
 def walk(
     mapping_file: Path,
     run_id: str,
     *,
     run_type: str = "scheduled",
-    interval: tuple[datetime | None, datetime | None] = (None, None),
-    **params: Any,
+    interval: tuple[datetime | None, datetime | None] | None = None,
+    **form: Any,
 ) -> dict[str, Any]:
-    """Take all steps of one run; return reconcile's report.
-
-    A step that was taken already in a run of this id is not taken again: as Airflow goes on after a task was killed.
+    """Take all steps of one run, or those that are left of one that was killed; return reconcile's report.
 
     Raises Asked after a person has said no to the guard, and whatever extract and reconcile raise.
     """
-    from campaign_sync.errors import QualityError, ReconcileError, SyncError
-    from campaign_sync.mapping.file import load_mapping
-    from campaign_sync.rows.steps import STEPS
-    from campaign_sync.run.guard import guard_answered, guard_run
-    from campaign_sync.run.run import extract_run, load_batch, reconcile_run, settle_files, step_batch
+    return OnFoot(mapping_file, run_id, run_type, interval, goes_on=True, **form).walk()
 
-    mapping, log = load_mapping(mapping_file), logging.getLogger("on_foot")
-    start, end = interval
-    context: Any = {
-        "run_id": run_id,
-        "params": params,
-        "dag": SimpleNamespace(dag_id=mapping.name),
-        "dag_run": SimpleNamespace(run_type=run_type, data_interval_start=start, data_interval_end=end),
-    }
-    once = _Returned(mapping.name, run_id)
-    try:
-        batches = once("extract", lambda: [batch.as_dict() for batch in extract_run(mapping, context, log)])
-    except SyncError:
-        with suppress(ReconcileError):
-            reconcile_run(None, [], context, log)
-        raise
 
-    def _guarded(found: tuple[list[dict[str, Any]], Any]) -> list[dict[str, Any]]:
-        guarded, question = found
-        if question is None:
-            return guarded
-        with suppress(QualityError):
-            guard_answered(False, context, log)
-        with suppress(QualityError):
-            reconcile_run(batches, [], context, log)
-        raise Asked(question)
-
-    checked = []
-    for batch in batches:
-        for step in STEPS:
-            number = batch["number"]
-            batch = once(f"{step}{number}", lambda: step_batch(batch, step, log).as_dict())  # noqa: B023
-        checked.append(batch)
-    guarded = once("guard", lambda: _guarded(guard_run(checked, context, log)) if checked else [])
-    loaded = [
-        once(f"load{batch['number']}", lambda: load_batch(batch, log).as_dict())  # noqa: B023
-        for batch in guarded
-    ]
-    found = settle_files(None, context, log) if guarded and mapping.load.files_from is not None else {}
-    while "until" in found:
-        event = asyncio.run(_triggered(found))
-        found = settle_files(event["waited"], context, log)
-    return reconcile_run(batches, loaded, context, log)
+def _execute(_: str, execute: Callable[[], Any]) -> Any:
+    return execute()
 
 
 class _Returned:
@@ -117,34 +180,93 @@ async def _triggered(wait: dict[str, Any]) -> Any:
     return events[0]
 
 
+def _in_a_process(work: Callable[[], Any]) -> int:
+    child = os.fork()  # as Airflow makes the processes of its tasks
+    if not child:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+class Paused:
+    """Work in a process of its own, which stops at an appointed point until it is told to go on, or is killed there."""
+
+    def __init__(
+        self, work: Callable[[], Any], owner: Any, name: str, nth: int = 1, *, before: bool = True
+    ) -> None:
+        there, self._arrived = os.pipe()
+        self._answer, self._go = os.pipe()
+
+        def paused() -> None:
+            os.close(self._go)
+            stopping = _pausing(self._stop_here, getattr(owner, name), nth, before=before)
+            setattr(owner, name, stopping)
+            work()
+
+        self._pid = _in_a_process(paused)
+        os.close(self._arrived)
+        os.close(self._answer)
+        arrived = os.read(there, 1)
+        os.close(there)
+        assert arrived, "the point was not reached"
+
+    def _stop_here(self) -> None:
+        os.write(self._arrived, b".")
+        if not os.read(self._answer, 1):
+            os._exit(KILLED)
+
+    def go_on(self, until: int = 0) -> None:
+        """Let it finish; it must end with this exit code."""
+        os.write(self._go, b".")
+        assert self._ended() == until, "it failed; see its traceback above"
+
+    def kill(self) -> None:
+        """End it where it is, without a chance to tidy up."""
+        os.kill(self._pid, signal.SIGKILL)
+        assert self._ended() == -signal.SIGKILL
+
+    def _ended(self) -> int:
+        os.close(self._go)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
 def walk_until_killed(
     mapping_file: Path, owner: Any, name: str, nth: int, *, before: bool, run_id: str = "killed"
 ) -> None:
     """Take the steps of a run in a process that dies, without a chance to tidy up, at the nth call of `owner.name`."""
-    child = os.fork()  # as Airflow makes the processes of its tasks
-    if not child:
-        try:
-            setattr(owner, name, _deadly(getattr(owner, name), nth, before=before))
-            walk(mapping_file, run_id)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(0)
+
+    def dying() -> None:
+        die_at(owner, name, nth, before=before)
+        walk(mapping_file, run_id)
+
+    child = _in_a_process(dying)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == KILLED, "the process lived on: the point was not reached"
 
 
-def _deadly(function: Callable[..., Any], nth: int, *, before: bool) -> Callable[..., Any]:
+def die_at(owner: Any, name: str, nth: int, *, before: bool) -> None:
+    """Have this process die, without a chance to tidy up, at the nth call of `owner.name`."""
+    setattr(owner, name, _pausing(lambda: os._exit(KILLED), getattr(owner, name), nth, before=before))
+
+
+def _pausing(
+    stop: Callable[[], None], function: Callable[..., Any], nth: int, *, before: bool
+) -> Callable[..., Any]:
     calls = 0
 
-    def deadly(*given: Any, **named: Any) -> Any:
+    def pausing(*given: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == nth and before:
-            os._exit(KILLED)
+        now = calls == nth
+        if now and before:
+            stop()
         result = function(*given, **named)
-        if calls == nth:
-            os._exit(KILLED)
+        if now and not before:
+            stop()
         return result
 
-    return deadly
+    return pausing

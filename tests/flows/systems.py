@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from local.expected import differences
+from local.expected import differences, expected
 from tests.sandbox_process import Sandbox
 
 #: What asks for tokens or reads; everything else is a write.
@@ -39,6 +39,12 @@ class Systems:
     def differences(self) -> set[str]:
         """Keys of contacts whose profile is not what the shipped mapping means, computed without the package."""
         return differences(list(self.contacts().values()), list(self.profiles().values()))
+
+    def delete_rejected(self) -> None:
+        """Delete the contacts that have an address and no profile."""
+        self.delete(
+            *(key for key, row in self.contacts().items() if row["emailaddress1"] and expected(row) is None)
+        )
 
     def contact(self, email: str) -> str:
         """The id of the contact who has this address."""

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from campaign_sync.errors import ReconcileError, RefusedError, TransientError
 from campaign_sync.ledger.ledger import Counts, Ledger, Move
-from campaign_sync.ledger.tables import stored
+from campaign_sync.ledger.tables import SCHEMA_VERSION, stored
 from sqlalchemy import create_engine
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
@@ -464,7 +464,8 @@ def test_a_ledger_of_a_newer_program_is_left_alone(tmp_path):
         connection.execute("UPDATE schema_version SET version = 99")
     connection.close()
     with pytest.raises(
-        RefusedError, match=r"schema version 99, this program knows 2.* Install the campaign_sync"
+        RefusedError,
+        match=rf"schema version 99, this program knows {SCHEMA_VERSION}.* Install the campaign_sync",
     ):
         Ledger(url).is_empty(FLOW)
 
@@ -573,15 +574,25 @@ def test_the_whole_state_of_keys_is_told_in_one_row_each(ledger):
 def test_a_row_put_in_doubt_is_looked_at_again_whatever_was_known_of_it(ledger):
     settle(ledger, outcomes(a=(5, H1, "created"), b=(6, H2, "updated")))
     assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
-    ledger.doubt(FLOW, ["a", "c"], "comparison")
+    ledger.doubt(FLOW, ["a", "c"])
     assert ledger.unsettled(FLOW, "mapping 1", 10) == {"a", "c"}
     assert known(ledger, "a", "b", "c") == {
         "a": (5, H1, True, True),
         "b": (6, H2, True, False),
         "c": (0, None, False, True),
     }
-    settle(ledger, outcomes(a=(5, H1, "updated"), c=(7, H2, "created")))
+    assert ledger.begin(FLOW, ["a", "c"], "run 2", [5, 7]).keys == {"a", "c"}
+    settle(ledger, outcomes(a=(5, H1, "updated"), c=(7, H2, "created")), run="run 2")
     assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
+    assert known(ledger, "a", "c") == {"a": (5, H1, True, False), "c": (7, H2, True, False)}
+
+
+def test_a_row_put_in_doubt_while_a_run_writes_it_stays_in_doubt(ledger):
+    settle(ledger, outcomes(a=(5, H1, "created")))
+    ledger.begin(FLOW, ["a"], "run 2", [6])
+    ledger.doubt(FLOW, ["a"])
+    settle(ledger, outcomes(a=(6, H2, "updated")), run="run 2")
+    assert ledger.unsettled(FLOW, "mapping 1", 10) == {"a"}
 
 
 def test_a_row_that_was_refused_too_often_is_tried_again_once_it_is_put_in_doubt(ledger):
@@ -589,5 +600,5 @@ def test_a_row_that_was_refused_too_often_is_tried_again_once_it_is_put_in_doubt
         ledger.begin(FLOW, ["a"], f"run {run}")
         settle(ledger, rejected=refusals(a=(5, False)), run=f"run {run}")
     assert ledger.unsettled(FLOW, "mapping 1", 10) == set()
-    ledger.doubt(FLOW, ["a"], "comparison")
+    ledger.doubt(FLOW, ["a"])
     assert ledger.unsettled(FLOW, "mapping 1", 10) == {"a"}

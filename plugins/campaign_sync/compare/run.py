@@ -63,7 +63,7 @@ def extract_all(mapping: Mapping, context: Context, log: logging.Logger) -> list
     ledger = Ledger(ledger_url())
     source = Source(mapping, table, dataverse, ledger)
     polymorphic = Polymorphic(mapping, table, dataverse, ledger)
-    batches = put_at_rest(first, source.pieces(window), polymorphic, log)
+    batches = put_at_rest(first, source.pieces(window, max_batches()), polymorphic, log)
     rows = sum(batch.tally["extracted"] for batch in batches)
     write_document(first.folder, BEGAN, {"began": began.isoformat(), "rows": rows})
     log.info("extract: %d rows in %d batches", rows, len(batches))
@@ -190,7 +190,7 @@ def report_comparison(
 
 def mend(context: Context, log: logging.Logger) -> int:
     """Have the flow look at everything that differs; its own steps, guard and load do the rest. How many that is."""
-    folder, run_id = _folder(context), str(context["run_id"])
+    folder = _folder(context)
     flow, ledger = Setting.of(folder).mapping.name, Ledger(ledger_url())
     marked = 0
     # A flow without a place reads everything anyway, and a mark would make it look as if it had lost its place.
@@ -198,7 +198,7 @@ def mend(context: Context, log: logging.Logger) -> int:
     for name in documents(folder, COMPARED):
         keys = [key for each in read_document(folder, name)["keys"].values() for key in each]
         for start in () if reads_all else range(0, len(keys), KEYS_AT_ONCE):
-            ledger.doubt(flow, keys[start : start + KEYS_AT_ONCE], run_id)
+            ledger.doubt(flow, keys[start : start + KEYS_AT_ONCE])
         marked += len(keys)
     log.info("mend: %s is to look at %d rows as they are now", flow, marked)
     return marked

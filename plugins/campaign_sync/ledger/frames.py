@@ -1,6 +1,6 @@
 """Frames on their way into and out of the ledger: one row per key, exact types, Arrow underneath.
 
-Not for SQL (``ledger.py``, ``ledger_settle.py``).
+Not for SQL (``ledger.py``, ``begin.py``, ``settle.py``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,20 @@ def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
 
     column = pd.Series(keys if isinstance(keys, pd.Index) else list(keys), dtype=pd.ArrowDtype(pa.string()))
     return {"source_key": _array(column.drop_duplicates().sort_values(), pa.string())}
+
+
+def write_columns(keys: Iterable[str], versions: Iterable[int | None] | None) -> dict[str, pa.Array]:
+    """Keys with their versions, in order of the keys; without versions, keys may come twice."""
+    import pyarrow as pa
+
+    if versions is None:
+        staged = key_columns(keys)
+        return staged | {"version": pa.nulls(len(staged["source_key"]), pa.int64())}
+    pairs = sorted(zip(keys, versions, strict=True), key=lambda pair: pair[0])
+    return {
+        "source_key": pa.array([key for key, _ in pairs], pa.string()),
+        "version": pa.array([version for _, version in pairs], pa.int64()),
+    }
 
 
 def outcome_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sqlalchemy import Connection, and_, case, delete, exists, func, literal, or_, select, update
 
 from campaign_sync.errors import ReconcileError
+from campaign_sync.ledger.begin import begin_writes, put_in_doubt, to_look_at
 from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import (
@@ -26,6 +27,7 @@ from campaign_sync.ledger.frames import (
     rejection_columns,
     state_frame,
     waits_frame,
+    write_columns,
 )
 from campaign_sync.ledger.links import (
     Wait,
@@ -47,7 +49,7 @@ from campaign_sync.ledger.parking import (
     settle_parked,
     still_waiting,
 )
-from campaign_sync.ledger.settle import mark_begun, settle_outcomes, settle_rejections
+from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
 from campaign_sync.ledger.signals import Signals
 from campaign_sync.ledger.tables import links, parked, places, records, rejections, runs
 from campaign_sync.ledger.tables import staged_deletions as doomed
@@ -57,6 +59,7 @@ from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_parked as waiting
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
+from campaign_sync.ledger.tables import staged_writes as planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +92,13 @@ class Counts(NamedTuple):
     in_doubt: int  # of both: a write was begun and its outcome is unknown
     rejected: int
     parked: int = 0
+
+
+class Begun(NamedTuple):
+    """Which of the rows that a run wants to write may go."""
+
+    keys: set[str]
+    waiting: pd.DataFrame  # what some of the others wait for: index key; kind, waits_for, waits_key, reason
 
 
 class Move(NamedTuple):
@@ -169,25 +179,28 @@ class Ledger:
         flow: str,
         keys: Iterable[str],
         run_id: str,
+        versions: Iterable[int | None] | None = None,
         *,
         names: pd.DataFrame | None = None,
         deletions: Collection[str] = (),
-    ) -> pd.DataFrame:
-        """Marks rows as in doubt before the first call goes out; says which must not go, and what they wait for.
+    ) -> Begun:
+        """Marks rows as in doubt before the first call goes out, and says which may go.
 
         Without it, a crash between Campaign's answer and :meth:`settle`, followed by a change of the source
         back to the old value, would look unchanged for ever while Campaign holds the other value.
 
-        Other flows write at the same time. A parent may have gone since the plan was made, or a child have come: what
-        would break a link is not marked but returned, with columns kind, waits_for, waits_key, reason.
+        Other runs and other flows write at the same time. A row that another run has overtaken since the plan was made
+        may not go. Nor may one that would break a link, because a parent has gone or a child has come.
 
+        :param versions: of the rows as they were planned, one for each key (None: a deletion, which has none).
+            Without them nobody has overtaken anybody.
         :param names: index key; field, parent_flow, parent_key (null: nobody): what the rows will name in Campaign, a
             line for each linked field that is sent.
         :param deletions: those of the keys that are to be deleted.
         """
         named = names if names is not None and len(names) else None
         with self._database.write() as connection:
-            self._database.stage(connection, wanted, key_columns(keys))
+            self._database.stage(connection, planned, write_columns(keys, versions))
             refused: list[Wait] = []
             if named is not None or deletions:
                 parents = () if named is None else named["parent_flow"].unique()
@@ -200,19 +213,19 @@ class Ledger:
                 self._database.stage(connection, doomed, key_columns(deletions))
                 refused += named_records(connection, flow, doomed)
                 withhold_named(connection, flow)
-            mark_begun(connection, flow, run_id, _now())
+            going = begin_writes(connection, flow, run_id, _now(), versioned=versions is not None)
             if named is not None:
                 begin_links(connection, flow)
-        return waits_frame(refused)
+        return Begun(going, waits_frame(refused))
 
-    def doubt(self, flow: str, keys: Iterable[str], run_id: str) -> None:
+    def doubt(self, flow: str, keys: Iterable[str]) -> None:
         """Has the flow's next runs look at these rows as they are now, whatever was believed of them.
 
         A row of which nothing is known is created if it is there; one that was refused often is tried again.
         """
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            mark_begun(connection, flow, run_id, _now())
+            put_in_doubt(connection, flow, _now())
             among = rejections.c.source_key.in_(select(wanted.c.source_key))
             connection.execute(update(rejections).where(rejections.c.flow == flow, among).values(tries=0))
 
@@ -281,6 +294,8 @@ class Ledger:
     def unsettled(self, flow: str, mapping_sha: str, limit: int) -> set[str]:
         """Keys to look at again: judged by another version of the mapping, in doubt and not refused often, or parked
         and no longer waiting.
+
+        A row that a run which has not ended is just writing is left to that run, for an hour at most.
         """
         judged = (
             select(rejections.c.source_key)
@@ -294,7 +309,7 @@ class Ledger:
         )
         doubted = (
             select(records.c.source_key)
-            .where(records.c.flow == flow, records.c.doubt > 0, ~exists().where(refused))
+            .where(records.c.flow == flow, to_look_at(_now()), ~exists().where(refused))
             .where(~still_waiting(flow, records.c.source_key, mapping_sha))
             .order_by(records.c.updated_at, records.c.source_key)
         )

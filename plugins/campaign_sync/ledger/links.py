@@ -32,6 +32,7 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
+from campaign_sync.ledger.tables import staged_writes as going
 from campaign_sync.waits import CHILDREN, PARENT, for_children, for_parent
 
 THERE, COMING, LEAVING = 0, 1, 2
@@ -115,21 +116,21 @@ def named_records(connection: Connection, flow: str, staged: FromClause) -> list
 def withhold_orphans(connection: Connection) -> None:
     """Takes those of the staged keys out whose staged links name a parent that is not surely there."""
     orphaned = select(linked.c.source_key).where(_unmet())
-    connection.execute(delete(wanted).where(wanted.c.source_key.in_(orphaned)))
+    connection.execute(delete(going).where(going.c.source_key.in_(orphaned)))
 
 
 def withhold_named(connection: Connection, flow: str) -> None:
     """Takes those of the staged keys out that are to be deleted and that others name."""
     named = exists().where(links.c.parent_flow == flow, links.c.parent_key == doomed.c.source_key)
     still = select(doomed.c.source_key).where(named)
-    connection.execute(delete(wanted).where(wanted.c.source_key.in_(still)))
+    connection.execute(delete(going).where(going.c.source_key.in_(still)))
 
 
 def begin_links(connection: Connection, flow: str) -> None:
     """What the staged rows named and will name: until they are settled, they may name either."""
-    goes = linked.c.source_key.in_(select(wanted.c.source_key))
+    goes = linked.c.source_key.in_(select(going.c.source_key))
     sent = exists().where(linked.c.source_key == links.c.source_key, linked.c.field == links.c.field)
-    among = links.c.source_key.in_(select(wanted.c.source_key))
+    among = links.c.source_key.in_(select(going.c.source_key))
     connection.execute(update(links).where(links.c.flow == flow, among, sent).values(state=LEAVING))
     row = {
         "flow": literal(flow),

@@ -1,11 +1,12 @@
-"""The statements of a delivery: staged keys come into doubt, staged outcomes and rejections become what is remembered.
+"""The statements of one settling: staged outcomes and rejections become what the ledger remembers.
 
-Not for transactions or staging (``ledger.py`` calls these, inside one). Every statement of a settling may run twice.
+Not for transactions or staging (``ledger.py`` calls these, inside one). Every statement may run twice.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,31 +23,9 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import records, rejections
-from campaign_sync.ledger.tables import staged_keys as wanted
+from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, records, rejections
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
-
-
-def mark_begun(connection: Connection, flow: str, run_id: str, now: datetime) -> None:
-    """The staged keys are in doubt from now on."""
-    new = {
-        "flow": literal(flow),
-        "source_key": wanted.c.source_key,
-        "version": literal(0),
-        "present": literal(False),
-        "doubt": literal(1),
-        "run_id": literal(run_id),
-        "updated_at": literal(now, records.c.updated_at.type),
-    }
-    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
-    insert = insert_into(connection, records).from_select(list(new), rows)
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["flow", "source_key"],
-            set_={"doubt": case((records.c.doubt > 0, 2), else_=1), "run_id": run_id, "updated_at": now},
-        )
-    )
 
 
 def settle_outcomes(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
@@ -85,7 +64,7 @@ def _upsert_written(connection: Connection, flow: str, run_id: str, mapping_sha:
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
-            set_=changed,
+            set_=changed | _what_stays_open(run_id),
             where=insert.excluded.version >= records.c.version,
         )
     )
@@ -96,12 +75,24 @@ def _update_deleted(connection: Connection, flow: str, run_id: str, now: datetim
     # the newest we know. Counting one up keeps a late read of the old row from bringing it back.
     there = or_(records.c.present, records.c.doubt > 0)
     version = func.coalesce(outcome.c.version, records.c.version + case((there, 1), else_=0))
-    not_older = or_(outcome.c.version.is_(None), outcome.c.version >= records.c.version)
     connection.execute(
         update(records)
-        .where(_staged(flow, "deleted"), not_older)
-        .values(version=version, sent_hash=None, present=False, doubt=0, run_id=run_id, updated_at=now)
+        .where(_staged(flow, "deleted"), _not_older())
+        .values(version=version, sent_hash=None, present=False, updated_at=now, **_what_stays_open(run_id))
     )
+
+
+def _what_stays_open(run_id: str) -> dict[str, ColumnElement[Any]]:
+    """Doubt and run of a row whose write has been answered.
+
+    If another run has begun with it since this one did, which of the two writes reached Campaign last is unknown.
+    """
+    late = records.c.doubt.bitwise_and(LATE)
+    beside = and_(records.c.doubt > 0, records.c.run_id != run_id)
+    return {
+        "doubt": case((beside, late.bitwise_or(EARLIER)), else_=late),
+        "run_id": case((beside, NOBODY), else_=run_id),
+    }
 
 
 def _mark_overtaken(connection: Connection, flow: str) -> None:
@@ -109,7 +100,8 @@ def _mark_overtaken(connection: Connection, flow: str) -> None:
     # two writes reached Campaign last is not.
     overtaken = outcome.c.version < records.c.version
     staged = _staged(flow, "created", "updated", "deleted")
-    connection.execute(update(records).where(staged, overtaken).values(doubt=2))
+    doubt = records.c.doubt.bitwise_and(LATE).bitwise_or(EARLIER)
+    connection.execute(update(records).where(staged, overtaken).values(doubt=doubt, run_id=NOBODY))
 
 
 def _raise_versions(connection: Connection, flow: str) -> None:
@@ -120,7 +112,7 @@ def _raise_versions(connection: Connection, flow: str) -> None:
 
 def _leave_dropped(connection: Connection, flow: str) -> None:
     # A row that is no longer ours to send needs no second look; should it come back, it is written anyway.
-    dropped = and_(_staged(flow, "dropped"), records.c.doubt > 0)
+    dropped = and_(_staged(flow, "dropped"), records.c.doubt > 0, _not_older())
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
 
 
@@ -177,11 +169,15 @@ def _lift_doubt(connection: Connection, flow: str, run_id: str) -> None:
     doubted = and_(
         records.c.flow == flow,
         records.c.source_key.in_(refused),
-        records.c.doubt == 1,
+        records.c.doubt == BEGUN,
         records.c.run_id == run_id,
     )
     connection.execute(delete(records).where(doubted, records.c.version == 0, ~records.c.present))
     connection.execute(update(records).where(doubted).values(doubt=0))
+
+
+def _not_older() -> ColumnElement[bool]:
+    return or_(outcome.c.version.is_(None), outcome.c.version >= records.c.version)
 
 
 def _staged(flow: str, *results: str) -> ColumnElement[bool]:

@@ -26,6 +26,14 @@ from sqlalchemy.types import TypeDecorator
 
 SCHEMA_VERSION = 3  # a newer one only ever adds tables
 
+#: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
+#: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
+#: may still be under way: once nothing of it can arrive any more, the row is looked at again.
+BEGUN, EARLIER, LATE = 1, 2, 4
+
+#: In place of a run, where two had a row in hand at once: whichever settles it next leaves it in doubt.
+NOBODY = ""
+
 
 class Utc(TypeDecorator[datetime]):
     """A time with its zone; SQLite forgets the zone, so it is given back."""
@@ -65,9 +73,7 @@ records = Table(
     # Of what Campaign was last certainly sent: 16 bytes, and after them two for each field that was not empty.
     Column("sent_hash", LargeBinary),
     Column("present", Boolean, nullable=False),  # is it in Campaign
-    # A write was begun and its outcome is unknown: 0 no, 1 yes, 2 yes and of an earlier one too. A refusal of
-    # the second write says nothing about the first, so it clears only a 1.
-    Column("doubt", SmallInteger, nullable=False),
+    Column("doubt", SmallInteger, nullable=False),  # BEGUN, EARLIER, LATE
     Column("run_id", Text, nullable=False),
     Column("mapping_sha", Text),
     Column("updated_at", Utc, nullable=False),
@@ -187,6 +193,15 @@ staged_versions = Table(  # without a key: a page that lists a row twice is no e
     staged,
     Column("source_key", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+staged_writes = Table(
+    "staged_writes",
+    staged,
+    Column("source_key", Text, primary_key=True),
+    Column("version", BigInteger),  # a deletion has none
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )

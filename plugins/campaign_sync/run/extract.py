@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from campaign_sync.mapping.file import Mapping
     from campaign_sync.schema import TableSchema
 
-#: Rows of a batch: small enough that no task needs 400 MB, large enough for 15 million rows in 1,024 mapped tasks.
-BATCH_ROWS = 15_000
+#: Rows of a batch: small enough that no task needs 400 MB. Airflow maps a task over no more than 1,024 batches unless
+#: told otherwise, so those of a large run grow, at most fourfold (600 MB): 51 million rows.
+BATCH_ROWS, GROWTH = 15_000, 4
 
 #: Rows of earlier runs that are looked at again in one run.
 UNSETTLED_AT_ONCE = 50_000
@@ -70,9 +71,9 @@ class Source:
         self.healed = False  # what an expired place missed was found by a comparison
         self._no_rows: pa.RecordBatch  # of the shape of the pages, for what is known to be gone
 
-    def pieces(self, window: Window) -> Iterator[Piece]:
-        """Everything the window asks for, as pieces of at most `BATCH_ROWS` rows."""
-        return in_pieces(self._limited(self._pages(window), window.limit))
+    def pieces(self, window: Window, most: int) -> Iterator[Piece]:
+        """Everything the window asks for, as pieces that grow with their number."""
+        return in_pieces(self._limited(self._pages(window), window.limit), most=most)
 
     def ended(self) -> dict[str, Any]:
         """How the read ended, for the run's folder."""
@@ -216,18 +217,21 @@ class Source:
                 return
 
 
-def in_pieces(pages: Iterable[Page], size: int = BATCH_ROWS) -> Iterator[Piece]:
-    """Pages put together until a piece would have more than `size` rows."""
+def in_pieces(pages: Iterable[Page], size: int = BATCH_ROWS, *, most: int = 1024) -> Iterator[Piece]:
+    """Pages put together until a piece would have more than `size` rows, or twice or four times as many later on.
+
+    :param most: how many pieces there may be; the size doubles after an eighth of them, and after two.
+    """
     import pyarrow as pa
 
     rows: list[Any] = []
     deleted: list[str] = []
-    count = 0
+    count = made = 0
     for page in pages:
         coming = len(page.rows) + len(page.deleted)
-        if count and count + coming > size:
+        if count and count + coming > size * min(GROWTH, 2 ** (8 * made // most)):
             yield Piece(pa.Table.from_batches(rows), deleted)
-            rows, deleted, count = [], [], 0
+            rows, deleted, count, made = [], [], 0, made + 1
         if coming:
             rows.append(page.rows)
             deleted.extend(page.deleted)

@@ -44,6 +44,7 @@ class Loaded(NamedTuple):
     parked: dict[str, int]
     parked_samples: dict[str, list[str]]
     stale: int  # of the unchanged: older than what was written before
+    overtaken: int  # of the unchanged: another run has written them since this one's read
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the run's folder."""
@@ -81,31 +82,36 @@ def rest_of(batch: Batch, frame: pd.DataFrame) -> pd.DataFrame:
 
 def planned(plan: Plan) -> Loaded:
     """What a plan would come to if every call succeeded, for a dry run."""
-    return _loaded(plan, plan.tally(), [plan.rejected], [plan.parked])
+    return _loaded(plan, plan.tally(), [plan.rejected], [plan.parked], overtaken=0)
 
 
-def begin_writes(
-    plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str
-) -> pd.DataFrame:
+class Begun(NamedTuple):
+    """Which rows of a plan may be written now; the others another run has overtaken."""
+
+    keys: set[str]
+    parked: pd.DataFrame  # index source key; version, kind, waits_for, waits_key, reason
+
+
+def begin_writes(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str) -> Begun:
     """Mark rows of a plan as begun, before they are written.
 
-    What must not go, because a parent has gone or a child has come since the plan was made, is parked in the ledger and
-    returned: index source key; version, kind, waits_for, waits_key, reason. It must not be written.
+    What must not go, because a parent has gone or a child has come since the plan was made, is parked in the ledger.
     """
     import pandas as pd
 
     asked = pd.Index(keys)
-    refused = ledger.begin(
+    begun = ledger.begin(
         mapping.name,
         keys,
         run_id,
+        plan.versions(keys),
         names=plan.names[plan.names.index.isin(asked)] if len(plan.names) else None,
         deletions=list(plan.delete.index[plan.delete.index.isin(asked)]),
     )
-    parked = plan.park(refused)
+    parked = plan.park(begun.waiting)
     if len(parked):
         _settle(ledger, mapping, run_id, parked=parked)
-    return parked
+    return Begun(begun.keys, parked)
 
 
 def load_plan(
@@ -125,20 +131,28 @@ def load_plan(
         among what is returned.
 
     Order, per chunk of rows: mark them in the ledger as begun, write them to Campaign, settle their outcomes in the
-    ledger. A crash between any two repeats work, and loses or doubles nothing (N3).
+    ledger. A crash between any two repeats work, and loses or doubles nothing (N3). A row that another run has
+    overtaken since the plan was made is not written (I13).
 
     Raises TransientError or RefusedError where Campaign cannot or will not go on; what was written before is settled.
     """
     _settle(ledger, mapping, run_id, plan.settled(), plan.rejections(), plan.waiting())
     results: Counter[str] = Counter()
     refused, waiting = [plan.rejected], [plan.parked]
+    overtaken = 0
+
+    def begin(plan: Plan, keys: list[str]) -> set[str]:
+        nonlocal overtaken
+        begun = begin_writes(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
+        waiting.append(begun.parked)
+        results["parked"] += len(begun.parked)
+        overtaken += len(keys) - len(begun.keys) - len(begun.parked)
+        return begun.keys
 
     def write(chunk: list[Write], *, prove: bool = False) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        keys = [each.source_key for each in chunk]
-        parked = begin_writes(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
-        waiting.append(parked)
-        going = [each for each in chunk if each.source_key not in parked.index]
+        begun = begin(plan, [each.source_key for each in chunk])
+        going = [each for each in chunk if each.source_key in begun]
         try:
             for outcome in campaign.write(resource, mapping.key_field, going, mapping.load.parallel):
                 outcomes.append(outcome)  # one by one: those before an error are settled too
@@ -155,7 +169,7 @@ def load_plan(
             settled, rejected = plan.outcomes(seen)
             _settle(ledger, mapping, run_id, settled, rejected, hidden)
             results.update(outcome.result for outcome in seen)
-            results["parked"] += len(parked) + len(hidden)
+            results["parked"] += len(hidden)
             refused.append(rejected)
             waiting.append(hidden)
         return outcomes
@@ -176,11 +190,11 @@ def load_plan(
     while chunk := list(islice(writes, CHUNK)):
         write(chunk)
     if files is not None and filed.source_keys():
-        parked = begin_writes(filed, filed.source_keys(), mapping=mapping, ledger=ledger, run_id=run_id)
-        waiting.append(parked)
-        results["parked"] += len(parked)
-        write_parts(files, without(filed, list(parked.index)), mapping, resource)
-    return _loaded(plan, plan.settled_tally() + Tally(**results), refused, waiting)
+        begun = begin(filed, filed.source_keys())
+        staying = [key for key in filed.source_keys() if key not in begun]
+        write_parts(files, without(filed, staying), mapping, resource)
+    tally = plan.settled_tally() + Tally(**results) + Tally(unchanged=overtaken)
+    return _loaded(plan, tally, refused, waiting, overtaken)
 
 
 def _settle(
@@ -236,7 +250,9 @@ def _prove_again(ledger: Ledger, mapping: Mapping, resource: ResourceSchema, cam
             ) from None
 
 
-def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame], waiting: list[pd.DataFrame]) -> Loaded:
+def _loaded(
+    plan: Plan, tally: Tally, refused: list[pd.DataFrame], waiting: list[pd.DataFrame], overtaken: int
+) -> Loaded:
     rejected, samples = _grouped((str(rule), rows) for frame in refused for rule, rows in _by(frame, "rule"))
     parked, parked_samples = _grouped(
         (group(*map(str, what)), rows)
@@ -244,7 +260,7 @@ def _loaded(plan: Plan, tally: Tally, refused: list[pd.DataFrame], waiting: list
         for what, rows in _by(frame, ["kind", "waits_for"])
     )
     dropped = {str(rule): int(count) for rule, count in plan.dropped["rule"].value_counts().items()}
-    return Loaded(tally, dropped, rejected, samples, parked, parked_samples, len(plan.stale))
+    return Loaded(tally, dropped, rejected, samples, parked, parked_samples, len(plan.stale), overtaken)
 
 
 def _by(frame: pd.DataFrame, columns: str | list[str]) -> Iterable[tuple[Any, pd.DataFrame]]:

@@ -99,6 +99,13 @@ class Plan:
         """The rows with a call, in the order of :meth:`writes`, for ``Ledger.begin``."""
         return [*self.create.index, *self.update.index, *self.delete.index]
 
+    def versions(self, keys: Iterable[str]) -> list[int | None]:
+        """The versions of rows with a call, for ``Ledger.begin``; a deletion may have none."""
+        import pandas as pd
+
+        found = self._written[VERSION].reindex(list(keys))
+        return [None if pd.isna(version) else int(version) for version in found]
+
     def writes(self) -> Iterator[Write]:
         """The calls to make; bodies are made as they are asked for."""
         for key, record in zip(self.create.index, self._records(self.create), strict=True):

@@ -47,6 +47,11 @@ STALE = (
     "restored from a backup, `python -m campaign_sync forget {flow}` lets the next run begin anew"
 )
 
+OVERTAKEN = (
+    "{count:,} rows were left alone because another run had written them meanwhile; where it is not certain which of "
+    "the two is the newer, the next run looks at them again"
+)
+
 
 def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list[Batch]:
     """Choose what to read, read it, and leave it in the run's folder as batches.
@@ -84,7 +89,7 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
 
     source = Source(mapping, table, dataverse, ledger)
     polymorphic = Polymorphic(mapping, table, dataverse, ledger)
-    batches = put_at_rest(first, source.pieces(window), polymorphic, log)
+    batches = put_at_rest(first, source.pieces(window, max_batches()), polymorphic, log)
     write_document(first.folder, READ, source.ended())
     rows = sum(batch.tally["extracted"] for batch in batches)
     log.info("extract: %s: %d rows in %d batches", window.text, rows, len(batches))
@@ -95,18 +100,17 @@ def put_at_rest(
     first: Batch, pieces: Iterable[Piece], polymorphic: Polymorphic, log: logging.Logger
 ) -> list[Batch]:
     """Leave pieces in the run's folder as batches, numbered from 1."""
-    from campaign_sync.run.extract import BATCH_ROWS
-
     most = max_batches()
-    batches = []
+    batches: list[Batch] = []
     for number, piece in enumerate(pieces, start=1):
         if number > most:
+            rows = sum(batch.tally["extracted"] for batch in batches)
             raise RefusedError(
                 "Airflow",
                 "[core] max_map_length",
                 None,
                 "",
-                f"this run has more than {most:,} batches of {BATCH_ROWS:,} rows, and Airflow maps no more tasks",
+                f"this run has more than {most:,} batches, {rows:,} rows, and Airflow maps no more tasks",
                 f"Raise [core] max_map_length in Airflow's configuration, for instance to {4 * most}",
             )
         frame, removed = piece.frames(polymorphic.table.key)
@@ -279,7 +283,7 @@ def _report(
     samples: dict[str, tuple[str, ...]] = {}
     parked_samples: dict[str, tuple[str, ...]] = {}
     checks: dict[str, dict[str, Any]] = {}
-    stale = 0
+    stale = overtaken = 0
     for number, batch in sorted(done.items()):
         tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
         details = read_document(folder, document(number, LOADED))
@@ -294,8 +298,11 @@ def _report(
             sums["rows"] += check["rows"]
             sums["unexpected"] += check["unexpected"]
         stale += details["stale"]
+        overtaken += details["overtaken"]
     if stale:
         notes = [*notes, STALE.format(count=stale, flow=setting.mapping.name)]
+    if overtaken:
+        notes = [*notes, OVERTAKEN.format(count=overtaken)]
     return Report(
         setting.mapping.name, run_id, setting.window.text, tally, len(batches),
         dict(dropped), dict(rejected), samples, dict(parked), parked_samples, tuple(checks.values()),

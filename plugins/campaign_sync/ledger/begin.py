@@ -1,0 +1,128 @@
+"""The statements of one beginning: which of the staged rows may be written now, and the mark on them while they are.
+
+Two runs may hold one row in different versions: a backfill beside the schedule, or a run that was killed beside the
+next. Not for transactions or staging (``ledger.py`` calls these, inside one).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from campaign_sync.ledger.database import insert_into
+from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, records, runs
+from campaign_sync.ledger.tables import staged_keys as wanted
+from campaign_sync.ledger.tables import staged_writes as write
+
+#: How long after its beginning a write may still reach Campaign, even if the process that sent it is gone.
+UNDER_WAY = timedelta(hours=1)
+
+
+def begin_writes(
+    connection: Connection, flow: str, run_id: str, now: datetime, *, versioned: bool
+) -> set[str]:
+    """Marks the staged rows as in doubt, and returns their keys. If `versioned`, only what may be written is marked, and
+    stays staged.
+
+    Not written is a row of which something newer is known. Nor one that another run wrote or deleted since this run
+    began, where one of the two is a deletion: it tells no version, so which of the two came later nobody can say
+    (dataverse.md §4.3). That row is left in doubt, and the next run looks at it as it is then.
+    """
+    # By its name: inside ON CONFLICT, SQLAlchemy would take the column for one of another look at the whole table.
+    row: ColumnElement[str] = literal_column(f"{records.name}.{records.c.source_key.name}")
+    planned = select(write.c.version).where(write.c.source_key == row).scalar_subquery()
+    older = func.coalesce(planned < records.c.version, false())
+    undecided = _undecided(connection, flow, run_id, planned)
+    new = {
+        "flow": literal(flow),
+        "source_key": write.c.source_key,
+        "version": literal(0),
+        "present": literal(False),
+        "doubt": literal(BEGUN),
+        "run_id": literal(run_id),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    rows = select(*new.values()).where(write.c.source_key.is_not(None)).order_by(write.c.source_key)
+    insert = insert_into(connection, records).from_select(list(new), rows)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={"doubt": _begun_again(now), "run_id": run_id, "updated_at": now},
+            where=~older & ~undecided if versioned else None,
+        )
+    )
+    staged = and_(records.c.flow == flow, records.c.source_key.in_(select(write.c.source_key)))
+    mine = and_(records.c.run_id == run_id, records.c.updated_at == now)
+    if versioned:
+        left = and_(staged, ~mine, ~older)
+        doubt = records.c.doubt.bitwise_or(EARLIER)
+        connection.execute(update(records).where(left).values(doubt=doubt, run_id=NOBODY))
+        unmarked = ~exists().where(records.c.flow == flow, records.c.source_key == write.c.source_key, mine)
+        connection.execute(delete(write).where(unmarked))
+    return set(connection.execute(select(write.c.source_key)).scalars())
+
+
+def put_in_doubt(connection: Connection, flow: str, now: datetime) -> None:
+    """Has the next runs look at the staged keys as they are then: what is believed of them may be wrong."""
+    new = {
+        "flow": literal(flow),
+        "source_key": wanted.c.source_key,
+        "version": literal(0),
+        "present": literal(False),
+        "doubt": literal(EARLIER),
+        "run_id": literal(NOBODY),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
+    insert = insert_into(connection, records).from_select(list(new), rows)
+    # If a run is just writing the row, its answer does not settle this.
+    doubt = records.c.doubt.bitwise_or(EARLIER)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={"doubt": doubt, "run_id": NOBODY, "updated_at": now},
+        )
+    )
+
+
+def to_look_at(now: datetime) -> ColumnElement[bool]:
+    """Records in doubt that a run should look at: nobody is writing them, or nobody can be any more."""
+    at_work = exists().where(
+        runs.c.flow == records.c.flow, runs.c.run_id == records.c.run_id, runs.c.state == "running"
+    )
+    settled_or_left = and_(records.c.doubt != LATE, ~at_work)
+    return and_(records.c.doubt > 0, or_(settled_or_left, records.c.updated_at < now - UNDER_WAY))
+
+
+def _undecided(
+    connection: Connection, flow: str, run_id: str, planned: ColumnElement[int]
+) -> ColumnElement[bool]:
+    started = connection.execute(
+        select(runs.c.started).where(runs.c.flow == flow, runs.c.run_id == run_id)
+    ).scalar()
+    if started is None:
+        return false()
+    meanwhile = and_(records.c.run_id != run_id, records.c.updated_at > started)
+    deleted = and_(~records.c.present, records.c.version > 0)
+    return and_(meanwhile, or_(deleted, planned.is_(None)))
+
+
+def _begun_again(now: datetime) -> ColumnElement[int]:
+    """Beside a write that is still open, or was a short while ago, the row is in doubt for longer than this write."""
+    open_still = and_(records.c.doubt.bitwise_and(BEGUN | LATE) > 0, records.c.updated_at >= now - UNDER_WAY)
+    return case((records.c.doubt == 0, BEGUN), (open_still, BEGUN | EARLIER | LATE), else_=BEGUN | EARLIER)

@@ -1,0 +1,163 @@
+"""What the ledger lets two runs do that have one row in hand, and what it believes afterwards; on both databases."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from campaign_sync.ledger import begin
+from campaign_sync.ledger.ledger import Ledger
+
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+FLOW = "contacts_to_profiles"
+OLD, NEW = b"1" * 16, b"2" * 16
+SHA = "mapping 1"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a Postgres schema of our own."""
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no Postgres: {' '.join(str(error).split())}")
+    schema = f"writers_{uuid.uuid4().hex[:8]}"
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(f"CREATE SCHEMA {schema}")
+    yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
+    cursor.execute(f"DROP SCHEMA {schema} CASCADE")
+    connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request, tmp_path) -> Ledger:
+    """A ledger in which row "a" is in Campaign as of version 5, and two runs have started since."""
+    sqlite = f"sqlite:///{tmp_path}/ledger.db"
+    ledger = Ledger(request.getfixturevalue("postgres") if request.param == "postgres" else sqlite)
+    ledger.forget(FLOW)
+    settle(ledger, "before", a=(5, OLD, "created"))
+    for run in ("slow", "live"):
+        ledger.start_run(FLOW, run)
+    return ledger
+
+
+def settle(ledger, run, **rows):
+    """key=(version, hash, result)"""
+    columns = ["version", "sent_hash", "result"]
+    outcomes = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object)
+    refusals = pd.DataFrame(columns=["version", "step", "rule", "reason", "certain"], dtype=object)
+    ledger.settle(FLOW, outcomes, refusals, run, SHA)
+
+
+def write(ledger, run, version, result="updated"):
+    """A whole write of row "a"; whether it was let go."""
+    if not ledger.begin(FLOW, ["a"], run, [version]).keys:
+        return False
+    settle(ledger, run, a=(version, None if result == "deleted" else NEW, result))
+    return True
+
+
+def to_look_at(ledger):
+    return ledger.unsettled(FLOW, SHA, 10)
+
+
+def an_hour_passes(monkeypatch):
+    monkeypatch.setattr(begin, "UNDER_WAY", timedelta(0))
+
+
+def test_a_row_of_which_something_newer_is_known_is_not_begun(ledger):
+    assert write(ledger, "live", 7)
+    assert not write(ledger, "slow", 6)
+    assert ledger.known(FLOW, ["a"])["version"].to_dict() == {"a": 7}
+    assert to_look_at(ledger) == set()
+
+
+def test_a_row_that_is_newer_or_new_is_begun(ledger):
+    assert ledger.begin(FLOW, ["a", "new"], "slow", [5, 5]).keys == {"a", "new"}
+
+
+def test_a_row_that_another_run_deleted_meanwhile_is_not_begun_whatever_its_version(ledger):
+    """A deletion tells no version: the row may have been read before it, in a version that nobody knew of."""
+    assert write(ledger, "live", None, "deleted")
+    assert not write(ledger, "slow", 900)
+    assert not ledger.known(FLOW, ["a"])["present"].any()
+    ledger.end_run(FLOW, "live", "success", {})
+    assert to_look_at(ledger) == {"a"}
+
+
+def test_a_deletion_of_a_row_that_another_run_wrote_meanwhile_is_left_to_the_next(ledger):
+    """The row may have been made anew since the deletion was read."""
+    assert write(ledger, "live", 900)
+    assert not write(ledger, "slow", None, "deleted")
+    assert ledger.known(FLOW, ["a"])["present"].all()
+    assert to_look_at(ledger) == {"a"}
+
+
+def test_a_row_deleted_before_a_run_began_comes_back(ledger):
+    write(ledger, "live", None, "deleted")
+    ledger.start_run(FLOW, "next")
+    assert write(ledger, "next", 900)
+    assert ledger.known(FLOW, ["a"])["present"].all()
+
+
+@pytest.mark.parametrize("first", ["slow", "live"])
+def test_two_writes_at_once_leave_the_row_to_the_next_run_whoever_settles_first(ledger, first):
+    versions = {"slow": 6, "live": 7}
+    for run, version in versions.items():
+        assert ledger.begin(FLOW, ["a"], run, [version]).keys
+    for run in (first, *versions.keys() - {first}):
+        settle(ledger, run, a=(versions[run], NEW, "updated"))
+        ledger.end_run(FLOW, run, "success", {})
+    assert to_look_at(ledger) == {"a"}
+    ledger.start_run(FLOW, "next")
+    assert write(ledger, "next", 7)
+    assert to_look_at(ledger) == set()
+
+
+def test_a_write_beside_one_that_nobody_hears_of_again_is_looked_at_once_more_after_an_hour(
+    ledger, monkeypatch
+):
+    ledger.begin(FLOW, ["a"], "slow", [6])  # and is killed, its call still on the way
+    assert write(ledger, "live", 7)
+    ledger.end_run(FLOW, "live", "success", {})
+    assert to_look_at(ledger) == set()
+    an_hour_passes(monkeypatch)
+    assert to_look_at(ledger) == {"a"}
+    assert write(ledger, "next", 7)
+    assert to_look_at(ledger) == set()
+    assert ledger.counts(FLOW).in_doubt == 0
+
+
+def test_a_row_that_a_run_is_writing_is_left_to_it_until_it_ends_or_an_hour_has_passed(ledger, monkeypatch):
+    ledger.begin(FLOW, ["a"], "slow", [6])
+    assert to_look_at(ledger) == set()
+    with monkeypatch.context() as patch:
+        an_hour_passes(patch)
+        assert to_look_at(ledger) == {"a"}
+    ledger.end_run(FLOW, "slow", "failed", {})
+    assert to_look_at(ledger) == {"a"}
+
+
+def test_an_older_read_that_is_dropped_settles_no_doubt(ledger):
+    for run, version in (("slow", 6), ("live", 7)):
+        ledger.begin(FLOW, ["a"], run, [version])
+    settle(ledger, "live", a=(7, NEW, "updated"))
+    settle(ledger, "slow", a=(6, NEW, "updated"))
+    settle(ledger, "another", a=(4, None, "dropped"))
+    for run in ("slow", "live"):
+        ledger.end_run(FLOW, run, "success", {})
+    assert to_look_at(ledger) == {"a"}
+
+
+def test_many_rows_are_begun_in_their_own_versions(ledger):
+    keys = [f"{number:05d}" for number in range(2_000)]
+    settle(ledger, "live", **{key: (100 + number, OLD, "created") for number, key in enumerate(keys)})
+    versions = [100 + number - number % 2 for number in range(len(keys))]
+    assert ledger.begin(FLOW, keys[::-1], "slow", versions[::-1]).keys == set(keys[::2])
