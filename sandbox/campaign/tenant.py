@@ -6,6 +6,7 @@ Production and stage are two tenants with separate data, PKeys, resources and ke
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +45,13 @@ class Campaign:
     store: Store
     tenants: dict[str, Tenant] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def tenant(self, asked: Mapping[str, Any]) -> Tenant:
+        """Return the tenant that a control asks for, production unless it says so; raise ValueError if none."""
+        name = asked.get("tenant") or self.world.config.org
+        if name not in self.tenants:
+            raise ValueError(f"no tenant is called {name}: choose one of {', '.join(self.tenants)}")
+        return self.tenants[name]
 
 
 @dataclass(frozen=True)
