@@ -118,11 +118,13 @@ class Logs:
 
     def _broad_log(self, given: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         now, known = self._tenant.now, self._read("broadLogRcp", given)
-        new = {"status": "sent", "contactDate": now, "eventDate": now, **known}
-        unsaid = {"lastModified": now} if data else {"lastModified": new["eventDate"]}
-        data = {**unsaid, **known} if not data else {**data, **unsaid, **known}
-        data = {**new, **data, "committed": known.get("committed", data["lastModified"])}
-        return {name: value for name, value in data.items() if name not in ("turns", "turned")}
+        if data:  # a change leaves what it does not say, and forgets what was to come
+            data = {name: value for name, value in data.items() if name not in ("turns", "turned")}
+            data |= {"lastModified": now, **known}
+        else:
+            data = {"status": "sent", "contactDate": now, "eventDate": now, **known}
+            data.setdefault("lastModified", data["eventDate"])
+        return {**data, "committed": known.get("committed", data["lastModified"])}
 
     def _tracking_log(self, given: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         if given.keys() & {"urlType", "url"} or not data:
