@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from sandbox.campaign.export_declaration import KINDS, Export, read_export
 from sandbox.campaign.extract import Numbered, extract_file, resolve, values
+from sandbox.campaign.imports import LOOK, Cancelled
 from sandbox.campaign.logs import moment, rows_at
 from sandbox.campaign.store import column
 from sandbox.campaign.tenant import Tenant, campaign_of, stamp
@@ -26,13 +27,8 @@ from sandbox.campaign.workflows import Workflow
 from sandbox.sftp_area import AreaRefused, area_of
 from sandbox.world import World
 
-LOOK = 0.05  # seconds of real time between two looks at the clock
 PIECES = 10  # in which a file that grows is written
 MADE_UP = 100  # scheduled runs of a workflow that are made up for; older ones are not
-
-
-class Cancelled(Exception):
-    """The workflow was stopped."""
 
 
 @dataclass

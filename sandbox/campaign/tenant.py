@@ -80,8 +80,7 @@ class Call:
 
 def stamp(timestamp: float) -> str:
     """Return a datetime as Campaign writes it: a space, milliseconds, Z (§4.2)."""
-    moment = datetime.fromtimestamp(timestamp, UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(timestamp, UTC).isoformat(' ', 'milliseconds')[:23]}Z"
 
 
 def campaign_of(world: World) -> Campaign:
