@@ -11,7 +11,8 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -163,6 +164,30 @@ class Area:
         part.chmod(0o660)
         self.stamp(part)
         part.replace(place / name)
+
+    @contextmanager
+    def growing(self, folder: str, name: str) -> Iterator[Callable[[bytes], None]]:
+        """Open a file under its own name and give what appends to it: readers see what is there so far (§9)."""
+        place = self._place(folder)
+        _need(place, WRITE, "write to")
+        path = place / name
+        with path.open("wb", buffering=0) as file:
+            path.chmod(0o660)
+
+            def append(piece: bytes) -> None:
+                with self._lock:
+                    self.measure()
+                    if self.grow(len(piece)) < len(piece):
+                        raise AreaRefused(f"no space left for {folder}/{name}")
+                file.write(piece)
+                now = self.world.clock.timestamp()
+                os.utime(file.fileno(), (now, now))  # a reader may have moved it meanwhile
+
+            self.writing.add(str(path))
+            try:
+                yield append
+            finally:
+                self.writing.discard(str(path))
 
     def _place(self, folder: str) -> Path:
         parts = folder.strip("/").split("/")

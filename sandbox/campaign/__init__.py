@@ -1,13 +1,13 @@
-"""Adobe Campaign Standard, simulated: the REST API behind its gateway, import workflows (campaign.md §§1–8).
+"""Adobe Campaign Standard, simulated: the REST API behind its gateway, workflows, logs (campaign.md §§1–8, 12).
 
-Not here: the tokens (IMS), the SFTP area, export workflows.
+Not here: the tokens (IMS), the SFTP area.
 """
 
 from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from sandbox.campaign import imports
+from sandbox.campaign import exports, imports
 from sandbox.campaign.app import app as _app
 from sandbox.campaign.controls import controls, reset, start_state
 from sandbox.campaign.tenant import campaign_of
@@ -25,4 +25,5 @@ def app(world: World) -> Starlette:
 def close(world: World) -> None:
     """End what runs and close the files."""
     imports.clear(world)
+    exports.clear(world)
     campaign_of(world).store.close()

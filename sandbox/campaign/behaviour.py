@@ -144,3 +144,37 @@ declare(
     "campaign.after_import", "started", ("started", "finished"),
     "the state of an import workflow after its End: waiting for the next signal, or ended", "campaign.md §7.1",
 )  # fmt: skip
+declare(
+    "campaign.export_seconds", 0.5, None,
+    "seconds on the sandbox's clock over which an export file grows under its own name; 0: it is there whole",
+    "campaign.md §9",
+)  # fmt: skip
+declare(
+    "campaign.export_stamp_zone", "Europe/Paris", None,
+    "time zone of the stamp in the names of export files", "campaign.md §8.2",
+)  # fmt: skip
+declare(
+    "campaign.export_booleans", "0/1", ("0/1", "true/false", "yes/no"),
+    "how booleans are written in export files", "campaign.md §13.3 U14",
+)  # fmt: skip
+declare(
+    "campaign.export_repeats", 0, None,
+    "every so many rows of an export one stands there twice; 0: none does", "campaign.md §8.2",
+)  # fmt: skip
+declare(
+    "campaign.log_status_ignored", 0, None,
+    "number of the delivery status Not applicable (ignored)", "campaign.md §13.3 U15",
+)  # fmt: skip
+declare(
+    "campaign.log_status_pending", 3, None,
+    "number of the delivery status Pending", "campaign.md §13.3 U15",
+)  # fmt: skip
+declare(
+    "campaign.mirror_url", "empty", ("empty", "public"),
+    "whether delivery-log rows of mailings have the address of a public mirror page", "campaign.md §13.3 U16",
+)  # fmt: skip
+declare(
+    "campaign.feedback_service", False, (False, True),
+    "the Email Feedback Service: mails are Pending first, soft bounces are Failed and may be Sent again",
+    "campaign.md §12.2",
+)  # fmt: skip

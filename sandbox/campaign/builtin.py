@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.campaign import log_resources
 from sandbox.campaign.zones import TIME_ZONES
 
 ENDPOINTS_OF_ALL = ("profile", "service")  # in profileAndServices; everything else needs Ext
@@ -169,6 +170,7 @@ RESOURCES: dict[str, dict[str, Any]] = {
     "history": HISTORY,
     "userBase": _codes("xtk:operator", "Users", "name"),
     "addressStatus": _codes("nms:address", "Address status", "address"),
+    **log_resources.RESOURCES,
 }
 
 # what an administrator has published before the first sync: a key, a filter, fields to map to, the units
@@ -205,3 +207,11 @@ PROFILE_IMPORT: dict[str, Any] = {
     ],
     "insert_only": ["cusFirstSeen"],
 }  # fmt: skip
+
+# and the exports of opt-outs and events (§8.3, §8.4)
+EXPORTS: tuple[dict[str, Any], ...] = (
+    {"id": "WKF101", "label": "d365 – opt-outs", "kind": "optout", "columns": "all", "every_minutes": 1440},
+    {"id": "WKF102", "label": "d365 – delivery logs", "kind": "broadlog", "columns": "all", "every_minutes": 240},
+    {"id": "WKF103", "label": "d365 – tracking logs", "kind": "tracking", "columns": "all", "every_minutes": 240,
+     "mode": "window"},
+)  # fmt: skip

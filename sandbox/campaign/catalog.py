@@ -37,7 +37,10 @@ class Catalog:
         self._built.clear()
         self._plain.clear()
         if kept is not None:
-            self.draft, self.published, self.ext = kept["draft"], kept["published"], kept["ext"]
+            # what was kept may be older than a resource that Campaign brings along
+            self.draft = {**copy.deepcopy(builtin.RESOURCES), **kept["draft"]}
+            self.published = {**copy.deepcopy(builtin.RESOURCES), **kept["published"]}
+            self.ext = kept["ext"]
             self._prepare(self.published)
             return
         self.draft = copy.deepcopy(builtin.RESOURCES)

@@ -7,12 +7,12 @@ import contextlib
 import json
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.campaign import builtin, imports, links, rendering, writing
+from sandbox.campaign import builtin, exports, imports, links, log_controls, rendering, writing
+from sandbox.campaign.log_controls import answer, json_object
 from sandbox.campaign.schema import Resource
 from sandbox.campaign.store import DuplicateKey
 from sandbox.campaign.tenant import Campaign, Tenant, campaign_of, stamp
@@ -28,31 +28,31 @@ def controls(world: World) -> list[Route]:
     async def rows(request: Request) -> Response:
         """Raw rows, hidden ones included: ?resource=&after=&limit=&tenant=."""
         asked = dict(request.query_params)
-        tenant = _tenant(campaign, asked)
+        tenant = campaign.tenant(asked)
         resource = _resource(tenant, asked.get("resource", "profile"))
         after, limit = int(asked.get("after", "0")), min(int(asked.get("limit", "1000")), LARGEST_PAGE)
-        return _json(await asyncio.to_thread(raw_rows, tenant, resource, after, limit))
+        return answer(await asyncio.to_thread(raw_rows, tenant, resource, after, limit))
 
     async def seed_rows(request: Request) -> Response:
         """Store rows at no cost: {"tenant"?, "resource", "rows": [{field: value}]}; policies do not apply."""
-        asked = await _object(request)
-        tenant = _tenant(campaign, asked)
+        asked = await json_object(request)
+        tenant = campaign.tenant(asked)
         with campaign.lock:
-            return _json({"stored": seed(tenant, asked.get("resource", "profile"), asked.get("rows") or [])})
+            return answer({"stored": seed(tenant, asked.get("resource", "profile"), asked.get("rows") or [])})
 
     async def resources(request: Request) -> Response:
         """Declare or extend a resource and publish: {"resource", "fields", "links", "keys", "filters", …}."""
         if request.method == "GET":
-            return _json(_declared(_tenant(campaign, dict(request.query_params))))
+            return answer(_declared(campaign.tenant(dict(request.query_params))))
         with campaign.lock:
-            return _json(_declare(campaign, json.loads(await request.body() or b"{}")))
+            return answer(_declare(campaign, json.loads(await request.body() or b"{}")))
 
     async def workflows(request: Request) -> Response:
         """Workflows, signals taken; POST {"id", "label", "state", "signals": {name: {parameter: type}}}."""
         asked: dict[str, Any] = dict(request.query_params)
         if request.method == "POST":
-            asked = await _object(request)
-        tenant = _tenant(campaign, asked)
+            asked = await json_object(request)
+        tenant = campaign.tenant(asked)
         now = world.clock.timestamp()
         with campaign.lock:
             if request.method == "POST":
@@ -64,20 +64,20 @@ def controls(world: World) -> list[Route]:
                     now,
                 )
             tenant.workflows.get("", now)
-            return _json([vars(workflow) for workflow in tenant.workflows])
+            return answer([vars(workflow) for workflow in tenant.workflows])
 
     async def import_workflows(request: Request) -> Response:
         """Import workflows and runs, ?wait=<seconds> for their end; POST declares one, see sandbox/README.md."""
         asked: dict[str, Any] = dict(request.query_params)
         if request.method == "POST":
-            asked = await _object(request)
-        known = imports.imports_of(_tenant(campaign, asked))
+            asked = await json_object(request)
+        known = imports.imports_of(campaign.tenant(asked))
         if request.method == "GET" and "wait" in asked:
             await asyncio.to_thread(known.wait, float(asked["wait"]))
         with campaign.lock:
             if request.method == "POST":
                 known.declare(asked)
-            return _json(known.to_json())
+            return answer(known.to_json())
 
     return [
         Route("/rows", rows, methods=["GET"]),
@@ -85,6 +85,7 @@ def controls(world: World) -> list[Route]:
         Route("/resources", resources, methods=["GET", "POST"]),
         Route("/workflows", workflows, methods=["GET", "POST"]),
         Route("/imports", import_workflows, methods=["GET", "POST"]),
+        *log_controls.controls(campaign),
     ]
 
 
@@ -151,6 +152,8 @@ def start_state(campaign: Campaign) -> None:
     )
     with contextlib.suppress(ValueError):  # kept declarations may no longer have what it needs
         imports.imports_of(production).declare(builtin.PROFILE_IMPORT)
+    for export in builtin.EXPORTS:
+        exports.exports_of(production).declare(dict(export))
     if production.store.count(production.catalog.table("orgUnitBase")) == 0:
         seed(
             production, "orgUnitBase", [{"name": "all", "label": "All"}, {"name": "north", "label": "North"}]
@@ -162,6 +165,7 @@ def reset(world: World) -> None:
     """Forget all data and declarations and go back to the start state."""
     campaign = campaign_of(world)
     imports.clear(world)
+    exports.clear(world)
     with campaign.lock:
         campaign.store.clear()
         for tenant in campaign.tenants.values():
@@ -171,7 +175,7 @@ def reset(world: World) -> None:
 
 
 def _declare(campaign: Campaign, asked: dict[str, Any]) -> dict[str, Any]:
-    tenant = _tenant(campaign, asked)
+    tenant = campaign.tenant(asked)
     catalog, name = tenant.catalog, asked.get("resource")
     try:
         if name and asked.get("delete"):
@@ -206,26 +210,8 @@ def _declared(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _tenant(campaign: Campaign, asked: dict[str, Any]) -> Tenant:
-    name = asked.get("tenant") or campaign.world.config.org
-    if name not in campaign.tenants:
-        raise ValueError(f"no tenant is called {name}: choose one of {', '.join(campaign.tenants)}")
-    return campaign.tenants[name]
-
-
 def _resource(tenant: Tenant, name: str) -> Resource:
     resources = tenant.catalog.resources()
     if name not in resources:
         raise ValueError(f"no resource is called {name}: choose one of {', '.join(resources)}")
     return resources[name]
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    content = json.loads(await request.body() or b"{}")
-    if not isinstance(content, dict):
-        raise ValueError("the body is not a JSON object")
-    return content
-
-
-def _json(content: Any) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")

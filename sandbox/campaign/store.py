@@ -159,6 +159,19 @@ class Store:
         self._counts.pop(table, None)
         return cursor.rowcount
 
+    def replace_many(self, table: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Write rows under their numbers, over those that are there; inside a transaction of the caller's."""
+        self._writer.executemany(
+            f'INSERT OR REPLACE INTO "{table}" (id, data) VALUES (?, ?)',
+            ((number, _encode(data).decode()) for number, data in rows),
+        )
+        self._counts.pop(table, None)
+
+    def last(self, table: str) -> int:
+        """Return the highest number that a row has or had."""
+        found = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return found[0] if found else 0
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make several writes one: much faster, and all or none."""

@@ -6,6 +6,7 @@ Production and stage are two tenants with separate data, PKeys, resources and ke
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -45,6 +46,13 @@ class Campaign:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def tenant(self, asked: Mapping[str, Any]) -> Tenant:
+        """Return the tenant that a control asks for, production unless it says so; raise ValueError if none."""
+        name = asked.get("tenant") or self.world.config.org
+        if name not in self.tenants:
+            raise ValueError(f"no tenant is called {name}: choose one of {', '.join(self.tenants)}")
+        return self.tenants[name]
+
 
 @dataclass(frozen=True)
 class Call:
@@ -72,8 +80,7 @@ class Call:
 
 def stamp(timestamp: float) -> str:
     """Return a datetime as Campaign writes it: a space, milliseconds, Z (§4.2)."""
-    moment = datetime.fromtimestamp(timestamp, UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(timestamp, UTC).isoformat(' ', 'milliseconds')[:23]}Z"
 
 
 def campaign_of(world: World) -> Campaign:

@@ -100,6 +100,13 @@ def _definitions() -> None:
         "an activity table may be posted without Attributes",
         "§9.2",
     )
+    _say(
+        "activity_state_on_create",
+        "ignored",
+        ("ignored", "stored"),
+        "statecode in the create of a custom activity, for tables made from then on",
+        "§10.3",
+    )
 
 
 def _limits() -> None:

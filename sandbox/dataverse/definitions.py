@@ -133,7 +133,9 @@ def _activity(
         raise refuse("ActivitySubject")
     return [
         *builders.activity_columns(name),
-        *builders.states(*builders.OPEN_COMPLETED_CANCELED),
+        *builders.states(
+            *builders.OPEN_COMPLETED_CANCELED, on_create=org.option("activity_state_on_create") == "stored"
+        ),
         *builders.system_columns(),
     ]
 
