@@ -50,8 +50,10 @@ def test_a_plain_mapping_has_defaults_for_everything_else(tmp_path):
     ],
 )
 def test_a_flow_is_watched_unless_it_says_off_or_runs_by_hand_only(tmp_path, words, every):
-    looks_every = load(tmp_path, f"{PLAIN}{words}\n").looks_every
-    assert (looks_every and looks_every.total_seconds()) == every
+    mapping = load(tmp_path, f"{PLAIN}{words}\n")
+    assert (mapping.looks_every and mapping.looks_every.total_seconds()) == every
+    again = Mapping.model_validate(mapping.model_dump(mode="json", by_alias=True))  # as a run keeps it
+    assert again.looks_every == mapping.looks_every
 
 
 def test_the_columns_are_those_of_map_and_filter_once_each_and_sorted(tmp_path):

@@ -240,9 +240,16 @@ class Vocabulary(BaseModel):
     )
     examples: tuple[Example, ...] = Field(default=(), description="Rows and their outcomes, run as tests.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _not_watched_without_a_schedule(cls, raw: Any) -> Any:
+        # Written down, so that a mapping means the same when a run reads it again.
+        by_hand = isinstance(raw, dict) and "schedule" in raw and raw["schedule"] is None
+        return {"watch": "off", **raw} if by_hand else raw
+
     @model_validator(mode="after")
     def _watched_or_by_hand(self) -> Vocabulary:
-        if self.schedule is None and "watch" in self.model_fields_set and self.watch != "off":
+        if self.schedule is None and self.watch != "off":
             raise Wrong(
                 "a flow without a schedule runs only by hand, and is not watched",
                 "Leave schedule out (it is @daily then), or watch",
