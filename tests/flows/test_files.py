@@ -61,13 +61,13 @@ def test_a_dry_run_says_what_would_go_by_file_and_makes_none(
 
 
 def test_the_command_line_prints_what_the_workflow_must_know_and_looks_at_it(
-    airflow: RealAirflow, imports: Imports, capsys: pytest.CaptureFixture[str]
+    airflow: RealAirflow, imports: Imports
 ) -> None:
     from campaign_sync.__main__ import main
 
     imports.use_files()
     assert main(["setup", "campaign", str(airflow.mapping)]) == 0
-    told = capsys.readouterr().out
+    told = airflow.output.readouterr().out
     assert "Header: op;externalId;email;" in told
     assert [line.split() for line in told.splitlines() if line.startswith("cusFirstSeen")] == [
         ["cusFirstSeen", "datetime", "YYYY/MM/DD", "HH:mm:SS", "(UTC)", "insert", "only"]
@@ -76,4 +76,4 @@ def test_the_command_line_prints_what_the_workflow_must_know_and_looks_at_it(
     assert main(["check", "--live", str(airflow.mapping)]) == 0
     airflow.edit("import_workflow: WKF88", "import_workflow: WKF99")
     assert main(["check", "--live", str(airflow.mapping)]) == 1
-    assert "no workflow whose internal name is WKF99" in capsys.readouterr().err
+    assert "no workflow whose internal name is WKF99" in airflow.output.readouterr().err
