@@ -36,8 +36,8 @@ UNDER_WAY = timedelta(hours=1)
 def begin_writes(
     connection: Connection, flow: str, run_id: str, now: datetime, *, versioned: bool
 ) -> set[str]:
-    """Marks the staged rows as in doubt, and returns their keys; if `versioned`, only those that may be written, and only
-    they stay staged.
+    """Marks the staged rows as in doubt, and returns their keys. If `versioned`, these are only those that may be
+    written; the others are staged no longer.
 
     Not written is a row of which something newer is known. Nor one that another run wrote or deleted since this run
     began, where one of the two is a deletion: it tells no version, so which of the two came later nobody can say
