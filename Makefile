@@ -44,9 +44,11 @@ types: dev  ## mypy, strict on the package
 bench: dev  ## measure; see bench/README.md
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
-schema: venv  ## write include/mappings/mapping.schema.json anew
+schema: venv  ## write the JSON Schemas in include/mappings anew
 	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema > include/mappings/mapping.schema.json.new
 	@mv include/mappings/mapping.schema.json.new include/mappings/mapping.schema.json
+	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema to_dynamics > include/mappings/events.schema.json.new
+	@mv include/mappings/events.schema.json.new include/mappings/events.schema.json
 
 venv: .venv/.made-requirements.txt  ## the environment of requirements.txt, in .venv
 dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it

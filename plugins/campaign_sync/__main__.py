@@ -73,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     preview.set_defaults(run=run_preview)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of mapping files")
+    schema.add_argument(
+        "direction", nargs="?", choices=["to_campaign", "to_dynamics"], default="to_campaign",
+        help="of which kind of mapping files (default: to_campaign)",
+    )  # fmt: skip
     schema.set_defaults(run=run_schema)
 
     forget = commands.add_parser(
@@ -193,7 +197,10 @@ def run_preview(options: argparse.Namespace) -> int:
 
 def run_schema(options: argparse.Namespace) -> int:
     """Print the JSON Schema."""
-    options.say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    from campaign_sync.events import file as events
+
+    schema = events.json_schema() if options.direction == "to_dynamics" else json_schema()
+    options.say(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from campaign_sync.errors import MappingError
-from campaign_sync.mapping.file import Mapping, check_together, load_mapping
+from campaign_sync.mapping.file import Mapping, check_together, load_mapping, mapping_files
 
 from tests.mappings.wrong import PLAIN, WRONG
 
-SHIPPED = sorted(Path("include/mappings").glob("*.yaml"))
+SHIPPED = mapping_files(Path("include/mappings"))
 
 
 def write(folder: Path, text: str | bytes, name: str = "contacts_to_profiles.yaml") -> Path:

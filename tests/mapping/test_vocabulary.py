@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from campaign_sync.mapping.conditions import OPERATORS, Condition, Filter, Group
 from campaign_sync.mapping.expectations import Check
-from campaign_sync.mapping.file import json_schema
+from campaign_sync.mapping.file import json_schema, mapping_files
 from campaign_sync.mapping.recipes import recipe_table
 from campaign_sync.mapping.vocabulary import (
     Example,
@@ -64,7 +64,7 @@ def test_the_schema_in_the_folder_is_fresh():
 
 def test_the_schema_is_a_schema_and_takes_the_shipped_mappings():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    for path in FOLDER.glob("*.yaml"):
+    for path in mapping_files(FOLDER):
         assert path.read_text("utf-8").startswith("# yaml-language-server: $schema=mapping.schema.json\n")
         jsonschema.validate(read_yaml(path.read_bytes()).content, SCHEMA)
 

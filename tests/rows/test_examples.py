@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from campaign_sync.mapping.file import check_together, load_mapping
+from campaign_sync.mapping.file import check_together, load_mapping, mapping_files
 from campaign_sync.rows.checks import check_expectations
 from campaign_sync.rows.examples import frame_of, run_examples
 from campaign_sync.rows.fitting import check_types
@@ -13,7 +13,7 @@ from campaign_sync.schema import ResourceSchema, TableSchema
 
 from tests.mappings.systems import ACCOUNT, CONTACT, PROFILE, STORE, mapping_of
 
-SHIPPED = [load_mapping(path) for path in sorted(Path("include/mappings").glob("*.yaml"))]
+SHIPPED = [load_mapping(path) for path in mapping_files(Path("include/mappings"))]
 SYSTEMS = {"contacts_to_profiles": (CONTACT, PROFILE), "accounts_to_stores": (ACCOUNT, STORE)}
 
 

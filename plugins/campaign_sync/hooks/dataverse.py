@@ -1,4 +1,5 @@
-"""Reads Dataverse: metadata, change feed, intervals, everything, single rows; switches change tracking on.
+"""Reads Dataverse: metadata, change feed, intervals, everything, single rows; switches change tracking on; writes
+activities.
 
 Not for mappings, batches or files: it yields pages."""
 
@@ -14,10 +15,12 @@ from requests import Session
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import entra, queries
+from campaign_sync.hooks.dataverse_activities import Activity, Outcome, write_activities
 from campaign_sync.hooks.dataverse_metadata import (
     change_tracking_off,
     enable_change_tracking,
     read_table,
+    regarding_contact,
 )
 from campaign_sync.hooks.pace import Patience
 from campaign_sync.hooks.pages import Page, has_rows, read_page
@@ -160,6 +163,14 @@ class DataverseHook(HttpHook):
         asked = _asked(table, wanted)
         for url in queries.urls_by_keys(self._root, table.set_name, asked, table.key, keys, LARGEST_PAGE):
             yield from self._pages(url, table, wanted, _page_size(LARGEST_PAGE))
+
+    def write_activities(self, activities: Iterable[Activity]) -> Iterator[list[Outcome]]:
+        """Creates and completes activities, and yields what became of each, some at a time; may be repeated."""
+        yield from write_activities(self._rest, self._root, activities)
+
+    def regarding(self, table: str) -> str:
+        """The navigation property that binds an activity of this table to a contact."""
+        return regarding_contact(self._rest, self._root, table)
 
     def test_connection(self) -> tuple[bool, str]:
         """Says whether the connection works, and if not, who must do what."""

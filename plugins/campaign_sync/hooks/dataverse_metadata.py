@@ -70,6 +70,20 @@ def enable_change_tracking(rest: Rest, root: str, name: str) -> None:
     rest.ask("POST", f"{root}PublishXml", headers=headers, body={"ParameterXml": xml})
 
 
+def regarding_contact(rest: Rest, root: str, name: str) -> str:
+    """Returns the navigation property that binds an activity of a table to a contact; its case cannot be guessed
+    (dataverse.md §5).
+    """
+    wanted = "ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
+    relations = rest.json(f"{_entity(root, name)}/ManyToOneRelationships?$select={wanted}")["value"]
+    for each in relations:
+        if (each["ReferencedEntity"], each["ReferencingAttribute"]) == ("contact", "regardingobjectid"):
+            return str(each["ReferencingEntityNavigationPropertyName"])
+    problem = f"rows of the table {name!r} cannot regard a contact: it is no activity table"
+    remedy = "Map another table, or have `python -m campaign_sync setup dynamics --apply` make one"
+    raise RefusedError("Dataverse", f"table {name}", None, "no activity table", problem, remedy)
+
+
 def close_to(name: str, choices: Collection[str]) -> str:
     """Returns a sentence with the names that were probably meant."""
     found = get_close_matches(name.lower(), choices, 3, 0.6)

@@ -97,7 +97,7 @@ class Rest:
                 self._bearer.refuse(answer.token)
                 renewed = True
                 continue
-            if not self._is_passing(answer):
+            if not self.is_passing(answer):
                 self.pace.answered()
                 return answer
             delay = answer.retry_after or self.patience.delay(attempt)
@@ -160,6 +160,22 @@ class Rest:
         remedy = "If the text does not say what is wrong, report it with the request id"
         return self._refused(answer, problem, remedy, code)
 
+    def is_passing(self, answer: Answer) -> bool:
+        """Whether the same request may succeed later."""
+        if answer.status in TRANSIENT or answer.cut:
+            return True
+        if answer.ok and answer.method != "GET" and answer.is_html:
+            return True  # a write was answered by somebody in between
+        if answer.ok:
+            return False
+        if answer.method == "GET" and answer.status in self.system.passing_reads and not self._known(answer):
+            return True
+        return answer.error.code.lower() in self.system.passing_codes
+
+    def is_known(self, answer: Answer) -> bool:
+        """Whether a remedy says what a refusal means: then it is not about one row."""
+        return self._known(answer) is not None
+
     def give_up(self, answer: Answer) -> TransientError:
         """Returns the error for a system that stays busy or away."""
         remedy = f"Airflow tries again; if it stays so, check {self.base} and the network"
@@ -183,17 +199,6 @@ class Rest:
     def _refused(self, answer: Answer, problem: str, remedy: str, code: str = "") -> RefusedError:
         name, status = self.system.name, answer.status or None
         return RefusedError(name, answer.path, status, code, problem, remedy, answer.request_id)
-
-    def _is_passing(self, answer: Answer) -> bool:
-        if answer.status in TRANSIENT or answer.cut:
-            return True
-        if answer.ok and answer.method != "GET" and answer.is_html:
-            return True  # a write was answered by somebody in between
-        if answer.ok:
-            return False
-        if answer.method == "GET" and answer.status in self.system.passing_reads and not self._known(answer):
-            return True
-        return answer.error.code.lower() in self.system.passing_codes
 
     def _stay_home(self, url: str) -> None:
         """A link out of an answer may point anywhere: the token goes to the configured host only."""

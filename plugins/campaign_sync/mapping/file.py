@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -39,13 +39,28 @@ __all__ = [
 ]
 
 
-class Mapping(Vocabulary):
-    """A loaded mapping file: the vocabulary, and which file it came from."""
+class File(BaseModel):
+    """Which file a mapping came from."""
 
     name: str  # the file's stem: the flow, the DAG and the storage folder
     path: str
     sha: str  # first 12 hex digits of the file's SHA-256
     lines: dict[str, int] = Field(default={})  # "map/gender/from" -> line, for errors found later
+
+    def line(self, *place: str | int) -> int:
+        """The line of a place in the file, or of the nearest thing around it."""
+        for end in range(len(place), 0, -1):
+            line = self.lines.get("/".join(map(str, place[:end])))
+            if line:
+                return line
+        return 1
+
+
+Loaded = TypeVar("Loaded", bound=File)
+
+
+class Mapping(Vocabulary, File):
+    """A loaded mapping file: the vocabulary, and which file it came from."""
 
     @property
     def key_field(self) -> str:
@@ -74,28 +89,39 @@ class Mapping(Vocabulary):
         if self.filter:
             yield from conditions(self.filter.root, ("filter",))
 
-    def line(self, *place: str | int) -> int:
-        """The line of a place in the file, or of the nearest thing around it."""
-        for end in range(len(place), 0, -1):
-            line = self.lines.get("/".join(map(str, place[:end])))
-            if line:
-                return line
-        return 1
-
 
 def load_mapping(path: str | Path) -> Mapping:
     """The mapping in a file; raises one MappingError that tells all that is wrong with it."""
+    return parse_mapping(read_file(path), path)
+
+
+def read_file(path: str | Path) -> bytes:
+    """The bytes of a mapping file; raises MappingError if it cannot be read."""
     try:
-        raw = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise MappingError(
             str(path), 0, "", f"cannot be read: {error.strerror}", "Check name and rights"
         ) from error
-    return parse_mapping(raw, path)
 
 
 def parse_mapping(raw: bytes, path: str | Path) -> Mapping:
     """The mapping in the bytes of a file that is, or will be, at this path; raises as ``load_mapping`` does."""
+    return parse_as(Mapping, Vocabulary, raw, path, _misplaced)
+
+
+def parse_as(
+    kind: type[Loaded],
+    vocabulary: type[BaseModel],
+    raw: bytes,
+    path: str | Path,
+    misplaced: Callable[[tuple[str | int, ...]], str],
+) -> Loaded:
+    """A file of one of the kinds of mapping.
+
+    :param kind: what is made of the words: a subclass of the vocabulary with name, path, sha and lines.
+    :param misplaced: the remedy for an unknown key at a place.
+    """
     file = Path(path)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem):
         remedy = "Rename it <source things>_to_<target things>.yaml, in lower-case letters, digits and _"
@@ -114,12 +140,13 @@ def parse_mapping(raw: bytes, path: str | Path) -> Mapping:
             "sha": hashlib.sha256(raw).hexdigest()[:12],
         }
         try:
-            words = Vocabulary.model_validate(document.content)
+            words = vocabulary.model_validate(document.content)
         except ValidationError as error:
-            problems = [*problems, *_without_echoes(error, document, {problem.line for problem in problems})]
+            known = {problem.line for problem in problems}
+            problems = [*problems, *_without_echoes(error, document, known, misplaced)]
         else:
             lines = {"/".join(map(str, place)): line for place, line in document.lines.items() if place}
-            mapping = Mapping.model_construct(**dict(words), **about, lines=lines)
+            mapping = kind.model_construct(**dict(words), **about, lines=lines)
     if problems:
         raise mapping_error(str(path), problems)
     return mapping
@@ -167,6 +194,11 @@ def check_together(mappings: Iterable[Mapping]) -> None:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema that completes and checks mapping files in an editor (P3)."""
     schema = Vocabulary.model_json_schema(by_alias=True, mode="validation")
+    return flat_replacements(schema, "campaign_sync mapping")
+
+
+def flat_replacements(schema: dict[str, Any], title: str) -> dict[str, Any]:
+    """A vocabulary's schema with replacements as people write them: the values beside ``otherwise``."""
     replacement = schema["$defs"]["Replacement"]["properties"]
     schema["$defs"]["Replacement"] = {
         "type": "object",
@@ -175,14 +207,15 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": replacement["values"]["additionalProperties"],
         "minProperties": 1,
     }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "campaign_sync mapping",
-    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
-def _without_echoes(error: ValidationError, document: Document, known: set[int]) -> Iterator[Problem]:
+def _without_echoes(
+    error: ValidationError,
+    document: Document,
+    known: set[int],
+    misplaced: Callable[[tuple[str | int, ...]], str],
+) -> Iterator[Problem]:
     """The problems of a file, without those that only repeat another: the key that is missing because it is
     misspelt.
     """
@@ -200,12 +233,14 @@ def _without_echoes(error: ValidationError, document: Document, known: set[int])
         place = each["loc"]
         below = any(other["loc"][: len(place)] == place != other["loc"] for other in errors)
         echo = each["type"] == "missing" and place in misspelt
-        problem = _problem(each, document)
+        problem = _problem(each, document, misplaced)
         if not echo and not (each["type"] == "too_short" and below) and problem.line not in known:
             yield problem
 
 
-def _problem(error: dict[str, Any], document: Document) -> Problem:
+def _problem(
+    error: dict[str, Any], document: Document, misplaced: Callable[[tuple[str | int, ...]], str]
+) -> Problem:
     """A pydantic error in the words of this project, at its line."""
     cause = (error.get("ctx") or {}).get("error")
     place: tuple[str | int, ...] = ()
@@ -218,7 +253,7 @@ def _problem(error: dict[str, Any], document: Document) -> Problem:
         return Problem(line, dotted(place), cause.problem, cause.remedy)
     value, kind = error.get("input"), error["type"]
     if kind == "extra_forbidden":
-        return Problem(line, dotted(place), "unknown key", _misplaced(place))
+        return Problem(line, dotted(place), "unknown key", misplaced(place))
     if kind == "missing":
         return Problem(line, dotted((*place, str(beyond))), "missing", f"Add {beyond}: …")
     if value is None:
