@@ -22,6 +22,7 @@ from campaign_sync.hooks.dataverse_metadata import (
     read_table,
     regarding_contact,
 )
+from campaign_sync.hooks.dataverse_provisioning import ActivityTable, Missing, make, missing_from
 from campaign_sync.hooks.pace import Patience
 from campaign_sync.hooks.pages import Page, has_rows, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
@@ -83,6 +84,14 @@ class DataverseHook(HttpHook):
     def enable_change_tracking(self, name: str) -> None:
         """Switches change tracking on for good (it cannot be switched off) and publishes the table."""
         enable_change_tracking(self._rest, self._root, name)
+
+    def missing_from(self, wanted: list[ActivityTable]) -> list[Missing]:
+        """What of these custom activity tables is not there."""
+        return list(missing_from(self._rest, self._root, wanted))
+
+    def make(self, missing: Missing) -> None:
+        """Makes a custom activity table, or the columns that it lacks, and publishes it."""
+        make(self._rest, self._root, missing)
 
     def changes(
         self,

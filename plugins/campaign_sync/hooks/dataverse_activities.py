@@ -6,7 +6,7 @@ Not for what an activity says (``events/activities.py``), nor for remembering ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import batched
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -55,7 +55,9 @@ def write_activities(rest: Rest, root: str, activities: Iterable[Activity]) -> I
     def write(some: tuple[Activity, ...]) -> list[Outcome]:
         return _write(rest, root, some)
 
-    yield from map_bounded(write, batched(activities, AT_ONCE), side_by_side(rest, root))
+    feed = iter(activities)
+    pieces = iter(lambda: tuple(islice(feed, AT_ONCE)), ())
+    yield from map_bounded(write, pieces, side_by_side(rest, root))
 
 
 def side_by_side(rest: Rest, root: str) -> int:

@@ -139,6 +139,15 @@ DATAVERSE = System(
             "a column is not there",
             "Check the columns in the mapping; one may have been removed, or added only seconds ago",
         ),
+        *(
+            Remedy(
+                None,
+                text,
+                "a column is not there, or is spelt in another case",
+                "Check the columns in the mapping; one may have been removed, or added only seconds ago",
+            )
+            for text in ("undeclared property", "does not exist on type")
+        ),
         Remedy(404, "", "there is nothing at this address", WRONG_HOST),
         Remedy(
             413, "", "the request is too large", "Report it: the request should have been cut into pieces"
