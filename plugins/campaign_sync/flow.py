@@ -7,11 +7,11 @@ error, so that it is seen in the UI and harms no other flow.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from airflow.sdk import (
     DAG,
@@ -83,6 +83,18 @@ PARAMS: dict[str, Any] = {
         section="How",
     ),
 }
+
+
+class _Scheduled(Protocol):
+    """A mapping of any kind, as far as its schedule is concerned."""
+
+    @property
+    def schedule(self) -> str | None: ...
+    def line(self, *place: str | int) -> int:
+        """The line of a place in the file."""
+
+
+Planned = TypeVar("Planned", bound=_Scheduled)
 
 
 def sync_dag(mapping: Mapping) -> DAG:
@@ -184,12 +196,17 @@ def dags_in(folder: Path) -> Iterator[DAG]:
     if not wanted:
         errors |= conflicts(mappings.values())
     for path in files:
-        yield broken_dag(path, errors[path]) if path in errors else _dag(mappings[path], path)
+        yield (
+            broken_dag(path, errors[path])
+            if path in errors
+            else sound_or_broken(mappings[path], path, sync_dag)
+        )
 
 
-def _dag(mapping: Mapping, path: Path) -> DAG:
+def sound_or_broken(mapping: Planned, path: Path, make: Callable[[Planned], DAG]) -> DAG:
+    """The DAG of a mapping; if Airflow cannot make one, the DAG that says so."""
     try:
-        dag = sync_dag(mapping)
+        dag = make(mapping)
         # Airflow would find out later, and for the whole file with all its DAGs.
         getattr(dag.timetable, "timetable", dag.timetable).validate()
         if mapping.schedule and not mapping.schedule.startswith("@"):

@@ -7,12 +7,15 @@ Not for the work itself: that is in the module of the same word.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 
 from campaign_sync.mapping.file import Mapping
+
+if TYPE_CHECKING:
+    from campaign_sync.rows.batch import Batch
 
 XComBatch = dict[str, Any]
 
@@ -53,11 +56,15 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> XComBatch:
         """Raises SyncError if the batch is no longer in storage, QualityError if a check says `otherwise: stop`."""
-        from campaign_sync.run.run import step_batch
-
-        batch = step_batch(self.batch, self.task_id.rpartition(".")[2], self.log)
+        batch = self.take(self.task_id.rpartition(".")[2])
         context["batch_label"] = f"batch {batch.number}"  # names the mapped task after its batch
         return batch.as_dict()
+
+    def take(self, step: str) -> Batch:
+        """Take the step with the batch."""
+        from campaign_sync.run.run import step_batch
+
+        return step_batch(self.batch, step, self.log)
 
 
 class FilterOperator(StepOperator):
@@ -132,11 +139,15 @@ class LoadOperator(BaseOperator):
         """Raises TransientError or RefusedError when Campaign cannot or will not go on, QualityError if the guard did
         not let a deletion through.
         """
-        from campaign_sync.run.run import load_batch
-
-        batch = load_batch(self.batch, self.log)
+        batch = self.load()
         context["batch_label"] = f"batch {batch.number}"
         return batch.as_dict()
+
+    def load(self) -> Batch:
+        """Write the batch."""
+        from campaign_sync.run.run import load_batch
+
+        return load_batch(self.batch, self.log)
 
 
 class SettleOperator(BaseOperator):
@@ -192,16 +203,20 @@ class ReconcileOperator(BaseOperator):
         """Raises ReconcileError if a batch is missing or the counts do not add up, QualityError if too many were
         rejected or the guard's question was not approved.
         """
-        from campaign_sync.run.run import reconcile_run
-
         loaded = context["ti"].xcom_pull(task_ids=[self.loaded_by]) if self.batches else []
-        result = reconcile_run(self.batches, loaded, context, self.log)
+        result = self.reconcile(loaded, context)
         written = sum(result["tally"][fate] for fate in ("created", "updated", "deleted"))
         if written and not result["dry_run"]:
             # A copy for people and for what is scheduled on the asset; the ledger is what counts.
             extra = {"tally": result["tally"], "window": result["window"]}
             context["outlet_events"][self.outlets[0]].add(self.asset, extra=extra)
         return result
+
+    def reconcile(self, loaded: list[XComBatch | None], context: Context) -> dict[str, Any]:
+        """Add up, move the place, report."""
+        from campaign_sync.run.run import reconcile_run
+
+        return reconcile_run(self.batches, loaded, context, self.log)
 
 
 class MappingErrorOperator(BaseOperator):

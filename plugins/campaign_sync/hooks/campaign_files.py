@@ -4,9 +4,11 @@ Not for what is in the files, nor for when they are sent (``run/``)."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.providers.sftp.hooks.sftp import SFTPHook
@@ -19,6 +21,7 @@ SYSTEM = "Campaign SFTP"
 #: Folders of the area (campaign.md §9).
 IMPORTS, REJECTS, DONE = "d365_loads/imports", "d365_loads/rejects", "d365_loads/done"
 PART = ".part"  # of a file that is still being written; no wildcard of ours matches it
+FETCHED_AT_ONCE = 1024 * 1024  # bytes
 LARGEST = 256 * 1024 * 1024  # bytes of a file that is read
 
 # campaign.md §9: who is not on the list sees a time-out or a reset, never a word about why
@@ -125,6 +128,39 @@ class CampaignFilesHook(SFTPHook):
             return found
 
         return self._do(f"{folder}/{name}", content)
+
+    def fetch(self, folder: str, name: str, to: Path) -> str:
+        """Brings a file to this machine, whatever its size; the SHA-256 of its content."""
+
+        def fetched(sftp: Any) -> str:
+            digest = hashlib.sha256()
+            with sftp.open(f"{folder}/{name}", "rb") as source, to.open("wb") as target:
+                source.prefetch()
+                while piece := source.read(FETCHED_AT_ONCE):
+                    digest.update(piece)
+                    target.write(piece)
+            return digest.hexdigest()
+
+        return self._do(f"{folder}/{name}", fetched)
+
+    def move(self, folder: str, name: str, size: int, to_folder: str, to_name: str) -> bool:
+        """Moves a file, and overwrites none; says whether it is where it should be. One that has another size by now
+        stays: it is still being written.
+        """
+
+        def moved(sftp: Any) -> bool:
+            try:
+                if int(sftp.stat(f"{folder}/{name}").st_size or 0) != size:
+                    return False
+            except FileNotFoundError:
+                return True  # moved before, by a task that was killed
+            with suppress(FileNotFoundError):
+                sftp.stat(f"{to_folder}/{to_name}")
+                sftp.remove(f"{to_folder}/{to_name}")  # its name tells its content: it is the same
+            sftp.rename(f"{folder}/{name}", f"{to_folder}/{to_name}")
+            return True
+
+        return self._do(f"{folder}/{name}", moved)
 
     def remove(self, folder: str, name: str) -> None:
         """Removes a file; one that is gone already is fine."""

@@ -16,6 +16,7 @@ from campaign_sync.errors import ReconcileError
 from campaign_sync.ledger.begin import begin_writes, put_in_doubt, to_look_at
 from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
 from campaign_sync.ledger.database import Database, insert_into
+from campaign_sync.ledger.events import EVENT_TABLES, Events
 from campaign_sync.ledger.frames import (
     key_columns,
     known_frame,
@@ -125,6 +126,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self.signals = Signals(self._database)
+        self.events = Events(self._database)
 
     def known(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """What is known of these keys: index key, columns version, sent_hash, present, in_doubt."""
@@ -425,7 +427,7 @@ class Ledger:
     def forget(self, flow: str) -> None:
         """Forgets a flow entirely: the next run starts as its first."""
         with self._database.write() as connection:
-            for table in (places, records, rejections, runs, links, parked):
+            for table in (places, records, rejections, runs, links, parked, *EVENT_TABLES):
                 connection.execute(delete(table).where(table.c.flow == flow))
 
 

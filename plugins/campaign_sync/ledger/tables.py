@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 3  # a newer one only ever adds tables
+SCHEMA_VERSION = 4  # a newer one only ever adds tables
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -159,6 +159,42 @@ signals = Table(  # the last signal of each import workflow: one may follow anot
     Column("parts", JSON, nullable=False),  # names of the files it was about
     Column("sent_at", Utc, nullable=False),
     Column("state", Text, nullable=False),  # begun | accepted | ended
+)
+
+events = Table(  # e-mail events that are in Dynamics, so that a row which is exported again costs nothing
+    "events",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("settled_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+waiting_events = Table(  # events whose contact Dynamics does not know
+    "waiting_events",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("contact", Text, nullable=False),
+    Column("columns", JSON, nullable=False),  # what the export said of the event; gone with the row
+    Column("run_id", Text, nullable=False),
+    Column("first_seen", Utc, nullable=False),
+    Column("last_seen", Utc, nullable=False),
+)
+
+export_files = Table(  # which export files were taken, and which could not be
+    "export_files",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha", Text, primary_key=True),  # of its content: Campaign may use a name twice
+    Column("size", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # done | aside | incomplete
+    Column("reason", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("first_seen", Utc, nullable=False),
+    Column("last_seen", Utc, nullable=False),
 )
 
 staged_keys = Table(

@@ -11,11 +11,11 @@ import html
 import logging
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from campaign_sync.errors import QualityError
 from campaign_sync.mapping.expectations import Check
-from campaign_sync.mapping.file import Mapping, mapping_error
+from campaign_sync.mapping.file import mapping_error
 from campaign_sync.mapping.yaml_lines import Problem
 from campaign_sync.rows.convert import Refusal
 from campaign_sync.rows.transform import VERSION, Sifted, sift
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 _NOT_ON_FRAMES = ("query", "other_table", "like_pattern", "type_to_be", "of_type", "in_type_list")
 
 
+class HasChecks(Protocol):
+    """A mapping of any kind, as far as checks are concerned."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def check(self) -> tuple[Check, ...]: ...
+    def line(self, *place: str | int) -> int:
+        """The line of a place in the file."""
+
+
 class CheckResult(NamedTuple):
     """Rows that pass and rows that do not, what each check found, and a page for people."""
 
@@ -36,7 +49,7 @@ class CheckResult(NamedTuple):
     html: str  # a whole page
 
 
-def check_rows(frame: pd.DataFrame, mapping: Mapping) -> CheckResult:
+def check_rows(frame: pd.DataFrame, mapping: HasChecks) -> CheckResult:
     """Rejects the rows that a check names; raises a QualityError, with the CheckResult, if a ``stop`` check
     does not pass.
     """
@@ -65,7 +78,7 @@ def check_rows(frame: pd.DataFrame, mapping: Mapping) -> CheckResult:
     return outcome
 
 
-def check_expectations(mapping: Mapping) -> None:
+def check_expectations(mapping: HasChecks) -> None:
     """Raises a MappingError for arguments that Great Expectations does not accept; takes seconds, for the
     import.
     """
@@ -144,7 +157,7 @@ def _expectation(number: int, check: Check) -> Any:
     return get_expectation_impl(f"expect_{check.expect}")(meta={"check": number}, **check.arguments)
 
 
-def _validate(frame: pd.DataFrame, mapping: Mapping) -> Any:
+def _validate(frame: pd.DataFrame, mapping: HasChecks) -> Any:
     import pandas as pd
     import pyarrow as pa
 
@@ -170,7 +183,7 @@ def _validate(frame: pd.DataFrame, mapping: Mapping) -> Any:
     )
 
 
-def _could_run(mapping: Mapping, by_check: dict[int, Any]) -> None:
+def _could_run(mapping: HasChecks, by_check: dict[int, Any]) -> None:
     """An expectation that raised says nothing about the rows: the mapping is at fault, not the data."""
     problems = []
     for number, each in sorted(by_check.items()):
@@ -214,7 +227,7 @@ def _refusal(check: Check, outcome: Any) -> Refusal:
     return Refusal(positions, [reason] * len(positions))
 
 
-def _page(validation: Any, mapping: Mapping, results: list[dict[str, Any]]) -> str:
+def _page(validation: Any, mapping: HasChecks, results: list[dict[str, Any]]) -> str:
     """The Data Docs page of a validation: without values, and without anything loaded from elsewhere
     (airflow.md §13).
     """

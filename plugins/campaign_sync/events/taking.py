@@ -1,0 +1,130 @@
+"""Takes Campaign's export files out of the SFTP area: which are ready, what is in them, and where they go afterwards.
+
+Not for reading one (``export_file.py``). Nothing in the area changes before the run's events are in Dynamics, so that
+any task may be killed and repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from campaign_sync.errors import RefusedError
+from campaign_sync.events.export_file import DELIVERY, TRACKING, ExportFile, UnusableFile
+from campaign_sync.events.vocabulary import Extract
+from campaign_sync.hooks.campaign_files import CampaignFilesHook
+from campaign_sync.hooks.pace import Pace
+from campaign_sync.ledger.events import ASIDE, DONE, INCOMPLETE, Events, TakenFile
+from campaign_sync.rows.transform import Sifted
+
+LOOKS_APART = 10.0  # seconds between two looks at a file that must not have grown (campaign.md §9)
+
+
+class Ready(NamedTuple):
+    """A file that does not grow."""
+
+    name: str
+    size: int
+    log: str
+
+
+def ready_files(files: CampaignFilesHook, extract: Extract) -> list[Ready]:
+    """The files of both logs that are as large at a second look as at the first, in the order of their names."""
+    first = _look(files, extract)
+    if not first:
+        return []
+    Pace.sleep(LOOKS_APART)
+    second = {each.name: each for each in _look(files, extract)}
+    return [each for each in first if second.get(each.name) == each]
+
+
+def _look(files: CampaignFilesHook, extract: Extract) -> list[Ready]:
+    there = files.names(extract.folder, "")
+    return [
+        Ready(name, size, log)
+        for log in (DELIVERY, TRACKING)
+        for name, size in there.items()
+        if getattr(extract, log).pattern.fullmatch(name)
+    ]
+
+
+class Taking:
+    """The files of one run, one after the other; ``taken`` is what became of them."""
+
+    def __init__(
+        self, files: CampaignFilesHook, extract: Extract, events: Events, flow: str, run_id: str, folder: Path
+    ) -> None:
+        self.taken: list[TakenFile] = []
+        self._files, self._extract, self._events = files, extract, events
+        self._flow, self._run_id, self._folder = flow, run_id, folder
+
+    def frames(self, ready: Ready, log: logging.Logger) -> Iterator[Sifted]:
+        """The rows of a file, some at a time. If UnusableFile is raised, none of them may be used."""
+        path = self._folder / "export"
+        sha = self._files.fetch(self._extract.folder, ready.name, path)
+        known = self._events.file(self._flow, ready.name, sha)
+        if path.stat().st_size != ready.size:
+            log.info("%s grows: it is left for the next run", ready.name)
+            return
+        if known is not None and known.state in (DONE, ASIDE):
+            log.info("%s was taken before: it is only moved", ready.name)
+            self._note(ready, sha, known.state, known.reason, 0)
+            return
+        rows = 0
+        file = ExportFile(path, ready.name, ready.log, self._extract)
+        try:
+            file.check()
+            for frame in file.frames(datetime.now(UTC)):
+                rows += len(frame.kept) + len(frame.removed)
+                yield frame
+        except UnusableFile as problem:
+            # Half a file may be all that a stopped workflow wrote, or all that it wrote so far.
+            before = known is not None and known.run_id != self._run_id
+            state = INCOMPLETE if problem.incomplete and not before else ASIDE
+            self._note(ready, sha, state, problem.reason, 0)
+            log.warning("%s %s", ready.name, problem.reason)
+            raise
+        self._note(ready, sha, DONE, "", rows)
+
+    def _note(self, ready: Ready, sha: str, state: str, reason: str, rows: int) -> None:
+        self.taken.append(TakenFile(ready.name, sha, ready.size, state, reason, rows, self._run_id))
+
+
+def put_away(
+    files: CampaignFilesHook, extract: Extract, taken: list[TakenFile], log: logging.Logger
+) -> list[str]:
+    """Moves the files that were taken, and those that cannot be; what people should know of it."""
+    notes = []
+    for each in taken:
+        folder = {DONE: extract.done, ASIDE: extract.set_aside}.get(each.state)
+        if folder is None:
+            notes.append(f"{each.name} {each.reason}: it may still be written, and the next run looks again")
+        elif files.move(extract.folder, each.name, each.size, folder, archived(each)):
+            log.info("%s moved to %s", each.name, folder)
+        else:
+            notes.append(f"{each.name} has grown since it was read: the next run takes it again")
+    return notes
+
+
+def archived(taken: TakenFile) -> str:
+    """The name of a file in the archive: it tells the content, as Campaign may use a name twice."""
+    stem, dot, rest = taken.name.partition(".")
+    return f"{stem}.{taken.sha[:8]}{dot}{rest}"
+
+
+def require_folders(files: CampaignFilesHook, extract: Extract) -> None:
+    """Raises RefusedError if a folder is not there, before anything is read."""
+    for folder in (extract.done, extract.set_aside):
+        try:
+            files.names(folder, "")
+        except RefusedError as problem:
+            remedy = f"An administrator creates {folder}, readable and writable for the group"
+            raise RefusedError("Campaign SFTP", folder, None, "", problem.problem, remedy) from None
+
+
+def as_documents(taken: list[TakenFile]) -> list[dict[str, Any]]:
+    """Plain values for the run's folder."""
+    return [each._asdict() for each in taken]

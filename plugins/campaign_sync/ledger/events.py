@@ -1,0 +1,219 @@
+"""E-mail events: which are in Dynamics, which wait for their contact, and which export files were taken.
+
+Not for writing activities (``hooks``), nor for deciding how long an event waits (``events/run.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, delete, func, literal, select
+
+from campaign_sync.ledger.database import Database, insert_into
+from campaign_sync.ledger.frames import key_columns
+from campaign_sync.ledger.tables import events, export_files, rejections, waiting_events
+from campaign_sync.ledger.tables import staged_keys as wanted
+
+EVENT_TABLES = (events, waiting_events, export_files)
+
+#: Exports repeat rows for hours or days. What comes later still makes no second activity: its id is taken.
+KEPT = timedelta(days=90)
+
+DONE, ASIDE, INCOMPLETE = "done", "aside", "incomplete"
+UNKNOWN_CONTACT = "unknown contact"
+NO_SUCH_CONTACT = "Dynamics has no such contact; the event is tried again when there is one"
+
+
+class Waiting(NamedTuple):
+    """An event whose contact is unknown."""
+
+    event: str
+    contact: str
+    columns: dict[str, Any]  # what the export said of it
+    first_seen: datetime
+
+
+class Refused(NamedTuple):
+    """An event that cannot become an activity."""
+
+    event: str
+    step: str
+    rule: str
+    reason: str
+
+
+class TakenFile(NamedTuple):
+    """An export file, and what became of it."""
+
+    name: str
+    sha: str
+    size: int
+    state: str  # DONE, ASIDE, INCOMPLETE
+    reason: str
+    rows: int
+    run_id: str
+
+
+class Events:
+    """The tables of events and of export files."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def settled(self, flow: str, keys: Iterable[str]) -> set[str]:
+        """Those of these events that are in Dynamics."""
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            among = events.c.event.in_(select(wanted.c.source_key))
+            query = select(events.c.event).where(events.c.flow == flow, among)
+            return set(connection.execute(query).scalars())
+
+    def settle(
+        self,
+        flow: str,
+        run_id: str,
+        mapping_sha: str,
+        now: datetime,
+        *,
+        settled: Iterable[str],
+        waiting: Sequence[Waiting],
+        refused: Sequence[Refused],
+    ) -> None:
+        """Remembers what became of a batch's events in one transaction; doing it twice is harmless.
+
+        An event that is in Dynamics waits no longer, whatever another run found. One that waits is a rejected row too.
+        """
+        told = [
+            *refused,
+            *(Refused(each.event, "load", UNKNOWN_CONTACT, NO_SUCH_CONTACT) for each in waiting),
+        ]
+        with self._database.write() as connection:
+            self._database.stage(connection, wanted, key_columns(settled))
+            done = select(wanted.c.source_key)
+            seen = literal(now, events.c.settled_at.type)
+            arrived = select(literal(flow), wanted.c.source_key, seen).where(wanted.c.source_key.is_not(None))
+            connection.execute(
+                insert_into(connection, events)
+                .from_select(["flow", "event", "settled_at"], arrived)
+                .on_conflict_do_nothing()
+            )
+            # Another worker on the same file may have been luckier since.
+            there = self._there(connection, flow, [each.event for each in told])
+            _upsert_waiting(
+                connection, flow, run_id, now, [each for each in waiting if each.event not in there]
+            )
+            _upsert_rejections(
+                connection, flow, run_id, mapping_sha, now, [each for each in told if each.event not in there]
+            )
+            for table, column in (
+                (waiting_events, waiting_events.c.event),
+                (rejections, rejections.c.source_key),
+            ):
+                connection.execute(delete(table).where(table.c.flow == flow, column.in_(done)))
+            for start in range(0, len(refused), 500):
+                given_up = [each.event for each in refused[start : start + 500]]
+                connection.execute(
+                    delete(waiting_events).where(
+                        waiting_events.c.flow == flow, waiting_events.c.event.in_(given_up)
+                    )
+                )
+
+    def waiting(self, flow: str, at_once: int = 5000) -> Iterator[list[Waiting]]:
+        """The events that wait for their contact, some at a time, in the order of their names."""
+        columns = [waiting_events.c[name] for name in Waiting._fields]
+        after = ""
+        while True:
+            query = select(*columns).where(waiting_events.c.flow == flow, waiting_events.c.event > after)
+            with self._database.read() as connection:
+                found = connection.execute(query.order_by(waiting_events.c.event).limit(at_once)).all()
+            if not found:
+                return
+            yield [Waiting(*row) for row in found]
+            after = found[-1].event
+
+    def count_waiting(self, flow: str) -> int:
+        """How many events wait for their contact."""
+        query = select(func.count()).select_from(waiting_events).where(waiting_events.c.flow == flow)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def file(self, flow: str, name: str, sha: str) -> TakenFile | None:
+        """What is known of a file of this content."""
+        columns = [export_files.c[each] for each in TakenFile._fields]
+        this = and_(export_files.c.flow == flow, export_files.c.name == name, export_files.c.sha == sha)
+        with self._database.read() as connection:
+            row = connection.execute(select(*columns).where(this)).one_or_none()
+        return TakenFile(*row) if row else None
+
+    def files(self, flow: str, limit: int = 100) -> list[TakenFile]:
+        """The files that were looked at last, the latest first."""
+        columns = [export_files.c[each] for each in TakenFile._fields]
+        query = select(*columns).where(export_files.c.flow == flow)
+        ordered = query.order_by(export_files.c.last_seen.desc(), export_files.c.name.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [TakenFile(*row) for row in connection.execute(ordered)]
+
+    def remember(self, flow: str, files: Sequence[TakenFile], now: datetime) -> None:
+        """Remembers what became of files, and forgets what is long over."""
+        with self._database.write() as connection:
+            for each in files:
+                row = each._asdict() | {"flow": flow, "first_seen": now, "last_seen": now}
+                insert = insert_into(connection, export_files).values(**row)
+                changed = {name: row[name] for name in ("state", "reason", "rows", "run_id", "last_seen")}
+                connection.execute(
+                    insert.on_conflict_do_update(index_elements=["flow", "name", "sha"], set_=changed)
+                )
+            for table, column in ((events, events.c.settled_at), (export_files, export_files.c.last_seen)):
+                connection.execute(delete(table).where(table.c.flow == flow, column < now - KEPT))
+
+    def _there(self, connection: Connection, flow: str, keys: list[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(keys), 500):
+            some = keys[start : start + 500]
+            query = select(events.c.event).where(events.c.flow == flow, events.c.event.in_(some))
+            found.update(connection.execute(query).scalars())
+        return found
+
+
+def _upsert_waiting(
+    connection: Connection, flow: str, run_id: str, now: datetime, waiting: Sequence[Waiting]
+) -> None:
+    insert = insert_into(connection, waiting_events)
+    rows = [
+        {
+            "flow": flow, "event": each.event, "contact": each.contact, "columns": each.columns, "run_id": run_id,
+            "first_seen": now, "last_seen": now,
+        }
+        for each in waiting
+    ]  # fmt: skip
+    changed = {name: insert.excluded[name] for name in ("last_seen", "run_id")}
+    if rows:
+        connection.execute(insert.on_conflict_do_update(index_elements=["flow", "event"], set_=changed), rows)
+
+
+def _upsert_rejections(
+    connection: Connection,
+    flow: str,
+    run_id: str,
+    mapping_sha: str,
+    now: datetime,
+    refused: Sequence[Refused],
+) -> None:
+    rows = [
+        {
+            "flow": flow, "source_key": each.event, "version": 0, "step": each.step, "rule": each.rule,
+            "reason": each.reason, "mapping_sha": mapping_sha, "run_id": run_id, "first_seen": now, "last_seen": now,
+            "tries": 1,
+        }
+        for each in refused
+    ]  # fmt: skip
+    insert = insert_into(connection, rejections)
+    kept = ("flow", "source_key", "first_seen", "tries")
+    if rows:
+        changed: dict[str, Any] = {name: insert.excluded[name] for name in rows[0] if name not in kept}
+        changed["tries"] = rejections.c.tries + 1
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=["flow", "source_key"], set_=changed), rows
+        )
