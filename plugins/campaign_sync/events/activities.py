@@ -64,7 +64,7 @@ def filter_events(frame: pd.DataFrame, mapping: EventMapping, now: datetime) -> 
         stays.append(not rule)
         if rule:
             gone.append((key, rule, reason))
-    return Sifted(frame[stays].drop(columns=[NO_EVENT]), removed_rows(gone, "dropped"))
+    return Sifted(frame[_mask(stays)].drop(columns=[NO_EVENT]), removed_rows(gone, "dropped"))
 
 
 def map_events(frame: pd.DataFrame, mapping: EventMapping, timelines: dict[str, Timeline]) -> Sifted:
@@ -190,4 +190,10 @@ def _is_id(text: str) -> bool:
 def _sifted(frame: pd.DataFrame, problems: dict[int, tuple[str, str]]) -> Sifted:
     stays = [row not in problems for row in range(len(frame))]
     gone = [(frame.index[row], *problems[row]) for row in sorted(problems)]
-    return Sifted(frame[stays], removed_rows(gone))
+    return Sifted(frame[_mask(stays)], removed_rows(gone))
+
+
+def _mask(stays: list[bool]) -> Any:
+    import numpy as np
+
+    return np.array(stays, dtype=bool)  # an empty list would choose no columns
