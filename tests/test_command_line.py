@@ -342,7 +342,51 @@ def test_setup_says_what_it_would_do_and_does_it_when_told(online: CommandLine, 
     assert done.returncode == 0, done.stderr
     assert "contact: change tracking was switched on" in done.stdout
     again = online("setup", "dynamics")
-    assert (again.returncode, again.stdout.strip()) == (0, "contact: change tracking is on")
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "contact: change tracking is on")
+    assert again.stdout.split("no more than:")[1].split()[:3] == ["contact", "Read", "Organization"]
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_setup_makes_the_activity_tables_once_and_says_what_the_role_needs(
+    online: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    shutil.copy(SHIPPED / "email_events_to_activities.yaml", online.mappings)
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    said = online("setup", "dynamics")
+    assert said.returncode == 1
+    assert "acs_emailclick: the activity table “Adobe Campaign Email URL Click” with" in said.stdout
+    assert "acs_trackingurl (Memo 20,000): missing; --apply makes it" in said.stdout
+    assert writes(fresh_sandbox) == []
+    live = online("check", "--live")
+    assert live.returncode == 1
+    assert "map.click: there is no table 'acs_emailclick'" in live.stderr
+
+    done = online("setup", "dynamics", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the activity table was made") == 4
+    assert [line.split()[:3] for line in done.stdout.split("no more than:\n")[1].splitlines()] == [
+        ["Activity", "Create", "User"], ["Activity", "Read", "User"], ["Activity", "Write", "User"],
+        ["Activity", "Append", "User"], ["contact", "Read", "Organization"], ["contact", "Append", "To"],
+    ]  # fmt: skip
+    fresh_sandbox.control("POST", "/sandbox/clock", {"advance": 10})
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    again = online("setup", "dynamics", "--apply")
+    assert (again.returncode, again.stdout.count("is there, with all its columns")) == (0, 4)
+    assert writes(fresh_sandbox) == []
+    assert online("check", "--live").returncode == 0
+
+
+def test_check_tells_both_kinds_of_mapping_apart(offline: CommandLine) -> None:
+    text = (SHIPPED / "email_events_to_activities.yaml").read_text()
+    file = offline.mappings / "email_events_to_activities.yaml"
+    file.write_text(text)
+    good = offline("check")
+    assert (good.returncode, good.stdout) == (0, "2 mapping files: 2 good, 0 with problems.\n")
+    file.write_text(text.replace("unknown_contacts: 7d", "unknown_contacts: a week"))
+    bad = offline("check")
+    assert bad.returncode == 1
+    assert "load.unknown_contacts: 'a week' is not a time to wait" in bad.stderr
 
 
 @pytest.mark.airflow

@@ -313,3 +313,21 @@ def test_a_link_that_cannot_be_breaks_its_own_flows_only(tmp_path: Path) -> None
     assert "lost.yaml:5: map.parentId.link: there is no mapping file store.yaml" in dags["lost"].doc_md
     assert "Did you mean stores?" in dags["lost"].doc_md
     assert "links run in a circle: one → other → one" in dags["one"].doc_md
+
+
+def test_a_mapping_of_events_is_a_dag_of_seven_steps_and_a_broken_one_says_why(tmp_path: Path) -> None:
+    from campaign_sync.events.flow import event_dags_in
+
+    text = (SHIPPED / "email_events_to_activities.yaml").read_text()
+    (tmp_path / "email_events_to_activities.yaml").write_text(text)
+    (tmp_path / "more_events_to_activities.yaml").write_text(text.replace("columns:", "colums:", 1))
+    (tmp_path / "accounts_to_things.yaml").write_text(GOOD)
+    good, broken = event_dags_in(tmp_path)
+    assert [task.task_id.removeprefix("batch.") for task in good.topological_sort()] == [
+        "extract", "filter", "map", "replace", "check", "load", "reconcile",
+    ]  # fmt: skip
+    assert good.schedule == "*/15 * * * *"
+    assert (broken.dag_id, broken.tags) == ("more_events_to_activities", {"campaign_sync", "broken mapping"})
+    assert "map.send.colums: unknown key. Did you mean columns?" in broken.doc_md
+    assert dags_in(tmp_path).keys() == {"accounts_to_things"}
+    assert "email_events_to_activities" in runpy.run_path(str(ROOT / "dags" / "egress.py"))

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from campaign_sync.errors import MappingError, SyncError
 from campaign_sync.mapping.file import Mapping, check_together, json_schema, load_mapping, mapping_files
+from campaign_sync.mapping.links import is_to_dynamics
 
 if TYPE_CHECKING:
+    from campaign_sync.events.file import EventMapping
     from campaign_sync.run.live import Finding
 
 MAPPINGS = Path("include/mappings")
@@ -135,7 +137,9 @@ def run_new(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Check mapping files, each problem one line; with --live also against both systems. Warnings are no problems."""
-    files = options.files or _files()
+    from campaign_sync.events.file import load_events
+
+    files = options.files or sorted([*_files(), *_files(to_dynamics=True)])
     if not files:
         raise SyncError(
             "there are no mapping files", str(MAPPINGS), "Name some, or run this in the project's folder"
@@ -143,9 +147,13 @@ def run_check(options: argparse.Namespace) -> int:
     problems: dict[str, list[str]] = {}
     remarks: list[str] = []
     mappings: list[Mapping] = []
+    events: list[EventMapping] = []
     for file in files:
         try:
-            mappings.append(load_mapping(file))
+            if is_to_dynamics(file):
+                events.append(load_events(file))
+            else:
+                mappings.append(load_mapping(file))
         except MappingError as problem:
             problems[str(file)] = [str(each) for each in problem.one_by_one()]
     try:
@@ -162,6 +170,13 @@ def run_check(options: argparse.Namespace) -> int:
             errors.append(str(problem))
         if errors:
             problems.setdefault(mapping.path, []).extend(errors)
+    for flow in events if options.live else ():
+        try:
+            _live_events(flow)
+        except MappingError as problem:
+            problems.setdefault(flow.path, []).extend(str(each) for each in problem.one_by_one())
+        except SyncError as problem:
+            problems.setdefault(flow.path, []).append(str(problem))
     for text in dict.fromkeys(text for texts in problems.values() for text in texts):
         print(text, file=sys.stderr)
     for text in remarks:
@@ -219,26 +234,26 @@ def run_forget(options: argparse.Namespace) -> int:
 
 
 def run_setup(options: argparse.Namespace) -> int:
-    """Say, and with --apply do, what Dynamics needs: change tracking on every mapped table. Say what Campaign needs."""
+    """Say, and with --apply do, what Dynamics needs for all mappings; then the role. Say what Campaign needs."""
     if options.system == "campaign":
         return _say_columns(options)
+    from campaign_sync.events.file import load_events
     from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.run.provision import needs
+    from campaign_sync.run.role import role_of, role_text
 
-    dataverse = DataverseHook()
-    missing = 0
-    for file in _files():
-        name = load_mapping(file).extract.table
-        if dataverse.table(name, []).change_tracking:
-            options.say(f"{name}: change tracking is on")
-        elif options.apply:
-            dataverse.enable_change_tracking(name)
-            options.say(f"{name}: change tracking was switched on (it cannot be switched off again)")
-        else:
-            missing += 1
-            options.say(
-                f"{name}: change tracking is off; --apply switches it on (it cannot be switched off again)"
-            )
-    return 1 if missing else 0
+    mappings = [load_mapping(file) for file in _files()]
+    events = [load_events(file) for file in _files(to_dynamics=True)]
+    wanted = list(needs(mappings, events, DataverseHook()))
+    for need in wanted:
+        options.say(need.said)
+    missing = [need for need in wanted if need.mend is not None]
+    for need in missing if options.apply else ():
+        if need.mend is not None:
+            need.mend()
+            options.say(need.done)
+    options.say(role_text(role_of(mappings, events)))
+    return 1 if missing and not options.apply else 0
 
 
 def _say_columns(options: argparse.Namespace) -> int:
@@ -273,6 +288,16 @@ def _live(mapping: Mapping) -> Iterator[Finding]:
     from campaign_sync.run.live import look
 
     return look(mapping, DataverseHook(), CampaignHook())
+
+
+def _live_events(mapping: EventMapping) -> None:
+    """Raises MappingError if a table or a column is not there, or a check cannot be run."""
+    from campaign_sync.events.setting import read_timelines
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.rows.checks import check_expectations
+
+    check_expectations(mapping)
+    read_timelines(mapping, DataverseHook())
 
 
 def _readable(folder: Path) -> list[Mapping]:
@@ -320,11 +345,11 @@ def _file(name: str) -> Path:
     raise SyncError(f"there is no flow called {name}", str(MAPPINGS), f"There are: {known or 'none'}")
 
 
-def _files() -> list[Path]:
+def _files(*, to_dynamics: bool = False) -> list[Path]:
     from campaign_sync.settings import mappings_folder
 
     folder = mappings_folder(MAPPINGS)
-    return mapping_files(folder) if folder.is_dir() else []
+    return mapping_files(folder, to_dynamics=to_dynamics) if folder.is_dir() else []
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ def mapping_files(folder: Path, *, to_dynamics: bool = False) -> list[Path]:
     :param to_dynamics: those that bring events to Dynamics, instead of those that bring rows to Campaign.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-    return [path for path in files if _to_dynamics(path) == to_dynamics]
+    return [path for path in files if is_to_dynamics(path) == to_dynamics]
 
 
-def _to_dynamics(path: Path) -> bool:
+def is_to_dynamics(path: Path) -> bool:
+    """Whether a mapping file, sound or not, brings events to Dynamics."""
     try:
         return TO_DYNAMICS.search(path.read_bytes()) is not None
     except OSError:
