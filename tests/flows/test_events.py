@@ -198,6 +198,24 @@ def test_a_table_that_is_not_there_stops_the_run_before_any_file_is_taken(mailin
     assert mailing.files() == ["broadlog_20260412_000000.csv"]
 
 
+def test_a_check_that_stops_keeps_everything_from_being_written(mailing: Mailing) -> None:
+    mailing.edit(
+        "column: delivery}",
+        "column: delivery}\n  - {expect: column_values_to_not_be_null, column: campaign, otherwise: stop}",
+    )
+    good = SEND | {"externalId": mailing.contacts[0]}
+    mailing.put("broadlog_20260412_000000.csv", lines(good))
+    mailing.put("broadlog_20260413_000000.csv", lines(good | {"broadLogId": "2", "campaignName": ""}))
+    run = mailing.run()
+    assert not run.ok
+    assert "a check stopped this run at batch 2, so nothing more was written" in run.errors
+    assert mailing.counts() == {}
+    assert len(mailing.files()) == 2
+    mailing.edit("otherwise: stop", "otherwise: warn")
+    run = mailing.run()
+    assert run.tally == {"extracted": 2, "created": 2}
+
+
 class Death(NamedTuple):
     where: str
     module: str

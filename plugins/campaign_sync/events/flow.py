@@ -53,19 +53,26 @@ def events_dag(mapping: EventMapping) -> DAG:
             filtered = FilterEventsOperator(task_id="filter", batch=batch, **label)
             mapped = MapEventsOperator(task_id="map", batch=filtered.output, **label)
             replaced = ReplaceEventsOperator(task_id="replace", batch=mapped.output, **label)
-            checked = CheckEventsOperator(task_id="check", batch=replaced.output, **label)
-            # One batch at a time: the load itself makes its calls side by side.
-            LoadEventsOperator(task_id="load", batch=checked.output, max_active_tis_per_dagrun=1, **label)
+            CheckEventsOperator(task_id="check", batch=replaced.output, **label)
 
+        load = LoadEventsOperator.partial(
+            task_id="load",
+            checked_by="batch.check",
+            map_index_template="{{ batch_label }}",
+            # After all checks, as one that says `otherwise: stop` stops the run; a failed batch holds up no other.
+            trigger_rule="all_done_min_one_success",
+            # One batch at a time: the load itself makes its calls side by side.
+            max_active_tis_per_dagrun=1,
+        ).expand(batch=extract.output)
         reconcile = ReconcileEventsOperator(
             task_id="reconcile",
             batches=extract.output,
-            loaded_by="batch.load",
+            loaded_by="load",
             asset=Asset(mapping.name, uri=f"campaign-sync://{mapping.name}", group="campaign_sync"),
             # A failed batch must not hide the others' results: reconcile counts what is missing and fails itself.
             trigger_rule="all_done",
         )
-        one_batch.expand(batch=extract.output) >> reconcile
+        one_batch.expand(batch=extract.output) >> load >> reconcile
     return dag
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
+from campaign_sync.errors import ReconcileError
 from campaign_sync.events.file import EventMapping
 from campaign_sync.operators import LoadOperator, ReconcileOperator, StepOperator, XComBatch
 
@@ -67,7 +68,26 @@ class CheckEventsOperator(EventStepOperator):
 
 
 class LoadEventsOperator(LoadOperator):
-    """Writes the activities of a batch to Dynamics, and remembers each event's outcome in the ledger."""
+    """Writes the activities of a batch to Dynamics, and remembers each event's outcome in the ledger.
+
+    :param batch: the batch as extract left it.
+    :param checked_by: id of the check task, which has the same batch as it is to be written.
+    """
+
+    def __init__(self, *, checked_by: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.checked_by = checked_by
+
+    def execute(self, context: Context) -> XComBatch:
+        """Raises TransientError or RefusedError when Dynamics cannot or will not go on, QualityError if a check stopped
+        the run, ReconcileError if the batch did not come through the steps before.
+        """
+        checked = context["ti"].xcom_pull(task_ids=self.checked_by, map_indexes=context["ti"].map_index)
+        if not checked:
+            where = f"{context['dag'].dag_id}, batch {self.batch['number']}"
+            raise ReconcileError("a step before did not finish", where, "See the logs of this batch's steps")
+        self.batch = checked
+        return super().execute(context)
 
     def load(self) -> Batch:
         """Write the batch."""
