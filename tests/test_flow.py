@@ -91,7 +91,7 @@ def test_every_task_is_one_of_the_nine_operators_or_the_error(tmp_path: Path) ->
         name
         for name, each in vars(operators).items()
         if inspect.isclass(each) and issubclass(each, BaseOperator) and each.__module__ == operators.__name__
-        if not each.__subclasses__()  # what others are built on is no task of its own
+        if each is not operators.StepOperator  # what others are built on is no task of its own
     }
     words = {"Extract", "Filter", "Map", "Replace", "Check", "Guard", "Load", "Settle", "Reconcile"}
     assert ours == {f"{word}Operator" for word in words} | {"MappingErrorOperator"}

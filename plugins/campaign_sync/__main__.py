@@ -341,6 +341,12 @@ def _file(name: str) -> Path:
     for file in _files():
         if file.stem == name:
             return file
+    if any(file.stem == name for file in _files(to_dynamics=True)):
+        problem, remedy = (
+            f"{name} brings events to Dynamics, and has no preview",
+            "Trigger it, and look at its report",
+        )
+        raise SyncError(problem, str(MAPPINGS), remedy)
     known = ", ".join(file.stem for file in _files())
     raise SyncError(f"there is no flow called {name}", str(MAPPINGS), f"There are: {known or 'none'}")
 

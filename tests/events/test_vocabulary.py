@@ -11,6 +11,12 @@ import pytest
 import yaml
 from campaign_sync.errors import MappingError
 from campaign_sync.events.file import json_schema, load_events
+from campaign_sync.events.vocabulary import (
+    DELIVERY_COLUMNS,
+    EVENT_COLUMNS,
+    OPTIONAL_COLUMNS,
+    TRACKING_COLUMNS,
+)
 from campaign_sync.mapping.file import load_mapping, mapping_files
 
 from tests.events.exports import SHIPPED, mapping
@@ -91,6 +97,11 @@ def test_a_misspelt_direction_is_an_error_of_its_line(tmp_path: Path) -> None:
             ("owner: crm-team", "filter: {all: [{column: url, present: true}], filtered_out: delete}"),
             "activities are never taken back",
         ),
+        (("owner: crm-team", "tasks: {clik: {subject: x}}"), "tasks.clik: unknown key. Did you mean click"),
+        (
+            ("owner: crm-team", "tasks: {click: {subject: '{who}'}}"),
+            "tasks.click.subject: events have no 'who'",
+        ),
         (("owner: crm-team", "replace: {kind: {send: sent}}"), "replace.kind: kind cannot be replaced"),
     ],
 )
@@ -101,3 +112,11 @@ def test_a_mistake_is_told_with_its_place_and_a_remedy(
         mapping(tmp_path, edit)
     assert said in str(caught.value)
     assert caught.value.line > 0
+
+
+def test_the_page_on_export_workflows_names_every_column_that_is_read() -> None:
+    page = Path("docs/export_workflows.md").read_text("utf-8")
+    headers = {*DELIVERY_COLUMNS.values(), *TRACKING_COLUMNS.values(), *OPTIONAL_COLUMNS.values()}
+    assert {name for name in headers if f"`{name}`" not in page} == set()
+    words = Path("include/mappings/README.md").read_text("utf-8")
+    assert {name for name in EVENT_COLUMNS if f"`{name}`" not in words} == set()

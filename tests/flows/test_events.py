@@ -231,6 +231,7 @@ DEATHS = [
     Death(
         "before activities are written", "hooks.dataverse", "DataverseHook", "write_activities", before=True
     ),
+    Death("before tasks are chosen", "hooks.dataverse", "DataverseHook", "open_tasks", before=True),
     Death("when activities are written and not remembered", "ledger.events", "Events", "settle", before=True),
     Death("when they are remembered", "ledger.events", "Events", "settle"),
     Death("before files are put away", "ledger.events", "Events", "remember"),
@@ -272,6 +273,8 @@ def test_a_run_that_is_killed_anywhere_is_made_good_by_the_next(
     text = mailing.mapping.read_text()
     start, end = text.index("check:"), text.index("load:")
     mailing.mapping.write_text(text[:start] + text[end:])  # most of a short run's time
+    with mailing.mapping.open("a") as file:
+        file.write("\ntasks:\n  click: {subject: Follow up}\n  bounce: {subject: Correct}\n")
     all_kinds(mailing)
     mailing.export()
     owner = getattr(import_module(f"campaign_sync.{death.module}"), death.owner)
@@ -285,8 +288,47 @@ def test_a_run_that_is_killed_anywhere_is_made_good_by_the_next(
     report = walk(mailing, "next")
     assert report["balanced"]
     assert mailing.counts() == {"send": 3, "open": 1, "click": 1, "bounce": 1}
+    tasks = systems.control("GET", "/sandbox/dataverse/rows?table=task&limit=5000")["rows"]
+    assert sorted(row["subject"] for row in tasks) == ["Correct", "Follow up"]
     assert mailing.files() == []
     assert len(mailing.files(DONE)) == 2
     systems.forget()
     assert walk(mailing, "third")["tally"]["extracted"] == 0
     assert not mailing.writes()
+
+
+def test_a_click_and_a_bounce_are_followed_up_by_one_open_task_each(
+    mailing: Mailing, systems: Systems
+) -> None:
+    tasks = (
+        "tasks:\n  click: {subject: 'Follow up {delivery}', due: 2d, per_owner_and_day: 2}\n"
+        "  bounce: {subject: Correct the address}\n"
+    )
+    mailing.mapping.write_text(mailing.mapping.read_text() + tasks)
+    one, two, three, four = mailing.sent(*mailing.contacts[:4])
+    for log in (one, one, two, three):
+        mailing.tracked(log, "click", url="https://alder.example/")
+    mailing.change(four, **HARD)
+    mailing.export()
+    run = mailing.run()
+    assert run.ok, run.errors
+    found = systems.control("GET", "/sandbox/dataverse/rows?table=task&limit=5000")["rows"]
+    made = sorted((row["_regardingobjectid_value"], row["subject"], row["statecode"]) for row in found)
+    assert made == sorted(
+        [
+            (mailing.contacts[0], "Follow up DM412", 0), (mailing.contacts[1], "Follow up DM412", 0),
+            (mailing.contacts[3], "Correct the address", 0),
+        ]
+    )  # fmt: skip
+    contacts = systems.contacts()
+    assert all(
+        row["_ownerid_value"] == contacts[row["_regardingobjectid_value"]]["_ownerid_value"] for row in found
+    )
+    assert run.report is not None
+    assert "3 follow-up tasks were made; 1 were not" in run.report["notes"][-1]
+    mailing.airflow.ledger().forget(FLOW)
+    systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF102", "last_date": None})
+    systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF103", "last_date": None})
+    mailing.export()
+    assert mailing.run().ok
+    assert len(systems.control("GET", "/sandbox/dataverse/rows?table=task&limit=5000")["rows"]) == 3

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import QualityError, ReconcileError
 from campaign_sync.events.file import EventMapping
+from campaign_sync.events.run import TASKS
 from campaign_sync.events.setting import EventSetting
 from campaign_sync.ledger.events import ASIDE, TakenFile
 from campaign_sync.ledger.ledger import Ledger
@@ -59,6 +60,8 @@ def reconcile_events(
         if files:
             with CampaignFilesHook().session() as area:
                 report = replace(report, notes=(*report.notes, *put_away(area, mapping.extract, files, log)))
+    if tasks := _tasks(folder, done):
+        report = replace(report, notes=(*report.notes, tasks))
     if waiting := ledger.events.count_waiting(flow):
         most = mapping.load.unknown_contacts
         note = f"{waiting:,} events wait for contacts that Dynamics does not know, {most} at most"
@@ -106,6 +109,18 @@ def _report(
         flow, run_id, window, tally, len(batches), dict(sums["dropped"]), dict(sums["rejected"]), samples,
         checks=tuple(checks.values()), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _tasks(folder: str, done: dict[int, Any]) -> str:
+    """What people should read about follow-up tasks."""
+    counts: Counter[str] = Counter()
+    for number in done:
+        counts.update(read_document(folder, document(number, TASKS)))
+    made = f"{counts['made']:,} follow-up tasks were made" if counts["made"] else ""
+    capped = (
+        f"{counts['capped']:,} were not, as their owners have enough for today" if counts["capped"] else ""
+    )
+    return "; ".join(each for each in (made, capped) if each)
 
 
 def _problem(report: Report, batches: int, done: dict[int, Any], where: str) -> ReconcileError | None:

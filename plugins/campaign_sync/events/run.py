@@ -26,6 +26,7 @@ from campaign_sync.events.activities import (
 from campaign_sync.events.export_file import UnusableFile, event_frame, removed_rows
 from campaign_sync.events.file import EventMapping
 from campaign_sync.events.setting import EventSetting, read_timelines
+from campaign_sync.events.tasks import follow_up
 from campaign_sync.events.vocabulary import EVENT_COLUMNS
 from campaign_sync.ledger.events import UNKNOWN_CONTACT, Refused, Waiting
 from campaign_sync.ledger.ledger import Ledger
@@ -115,6 +116,7 @@ def _arrived(mapping: EventMapping, ledger: Ledger, dataverse: DataverseHook) ->
             yield Sifted(_frame_of(back), removed_rows([(each.event, GIVEN_UP, reason) for each in lost]))
 
 
+TASKS = ".tasks.json"  #: of a batch: follow-up tasks made, and kept back by the cap
 GIVEN_UP = "unknown contact, given up"
 
 
@@ -181,16 +183,19 @@ def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
     removed = batch.removed()
     outcomes: list[Outcome] = []
 
-    def remember() -> None:
-        _settle(ledger, batch, mapping, outcomes, removed)
-
+    dataverse = DataverseHook()
     try:
-        for some in DataverseHook().write_activities(activities):
+        for some in dataverse.write_activities(activities):
             outcomes += some
+        there = {each.key: events[each.key] for each in outcomes if each.result in ("created", "there")}
+        tasks = follow_up(there, mapping, dataverse)
     except SyncError:
-        remember()
+        # What may need a task yet is looked at again: it is in Dynamics, which says so.
+        sure = [each for each in outcomes if events[each.key]["kind"] not in mapping.tasks.kinds]
+        _settle(ledger, batch, mapping, sure, removed)
         raise
-    remember()
+    _settle(ledger, batch, mapping, outcomes, removed)
+    write_document(batch.folder, document(batch.number, TASKS), tasks)
     loaded = _loaded(batch, outcomes, removed, len(settled))
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
     log.info("load batch %d: %s", batch.number, loaded.tally)

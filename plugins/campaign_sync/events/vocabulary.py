@@ -16,7 +16,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    StrictInt,
     StrictStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -105,6 +107,18 @@ def span(text: str) -> timedelta:
     found = _SPAN.fullmatch(text)
     assert found
     return timedelta(**{{"h": "hours", "d": "days"}[found[2]]: int(found[1])})
+
+
+def a_template(text: str) -> str:
+    """A text with what of an event stands in braces; raises Wrong for anything else in them."""
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        raise Wrong("a brace too many or too few", f"Write it such as {SUBJECT!r}") from None
+    for _, name, form, conversion in parts:
+        if name is not None and (name not in TEXTS or form or conversion):
+            raise Wrong(f"events have no {name!r} for a subject", meant(name, TEXTS, listing="They have"))
+    return text
 
 
 FolderName = Annotated[StrictStr, AfterValidator(_a_folder)]
@@ -216,14 +230,7 @@ class Map(BaseModel):
     @field_validator("subject")
     @classmethod
     def _known_names(cls, subject: str) -> str:
-        try:
-            parts = list(Formatter().parse(subject))
-        except ValueError:
-            raise Wrong("a brace too many or too few", f"Write it such as {SUBJECT!r}") from None
-        for _, name, form, conversion in parts:
-            if name is not None and (name not in TEXTS or form or conversion):
-                raise Wrong(f"events have no {name!r} for a subject", meant(name, TEXTS, listing="They have"))
-        return subject
+        return a_template(subject)
 
     @model_validator(mode="after")
     def _something(self) -> Map:
@@ -250,6 +257,40 @@ class Load(BaseModel):
         return span(self.unknown_contacts)
 
 
+class FollowUp(BaseModel):
+    """A task for the contact's owner."""
+
+    model_config = CLOSED
+
+    subject: Annotated[StrictStr, AfterValidator(a_template)] = Field(
+        description="The task's subject; {campaign} and the like are filled in."
+    )
+    due: SpanText = Field(default="3d", description='When it is due: "8h", "3d" after it is made.')
+    per_owner_and_day: StrictInt = Field(
+        default=20, ge=1, description="Tasks of this reason that an owner gets in a day, at most."
+    )
+
+    @property
+    def time(self) -> timedelta:
+        """The time there is to do it."""
+        return span(self.due)
+
+
+class Tasks(BaseModel):
+    """Which events become follow-up tasks (E4); a kind that is left out makes none."""
+
+    model_config = CLOSED
+
+    click: FollowUp | None = Field(default=None, description="Somebody clicked.")
+    bounce: FollowUp | None = Field(default=None, description="An address has to be corrected.")
+
+    @property
+    def kinds(self) -> dict[str, FollowUp]:
+        """The kinds that make tasks."""
+        both = {"click": self.click, "bounce": self.bounce}
+        return {kind: each for kind, each in both.items() if each is not None}
+
+
 class EventVocabulary(BaseModel):
     """A mapping of e-mail events to activities in Dynamics."""
 
@@ -273,6 +314,9 @@ class EventVocabulary(BaseModel):
         default=(), description="Great Expectations on the events, before anything is loaded."
     )
     load: Load = Field(default=Load(), description="How activities are written.")
+    tasks: Tasks = Field(
+        default=Tasks(), description="Follow-up tasks; leave it out where the AppSource app makes them."
+    )
     reconcile: Reconcile = Field(
         default=Reconcile(rejected_at_most=None), description="When a run is good enough."
     )
@@ -297,6 +341,14 @@ class EventVocabulary(BaseModel):
             if name not in TEXTS:
                 raise Wrong(f"{name} cannot be replaced", meant(name, TEXTS, listing="These can"), at=(name,))
         return replace
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_of_what_is_mapped(cls, tasks: Tasks, info: ValidationInfo) -> Tasks:
+        for kind in tasks.kinds if "map" in info.data else ():
+            if kind not in info.data["map"].kinds:
+                raise Wrong(f"{kind} is switched off", f"Map it, or remove its tasks: map.{kind}", at=(kind,))
+        return tasks
 
     @field_validator("check")
     @classmethod

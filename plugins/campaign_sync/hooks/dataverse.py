@@ -23,6 +23,7 @@ from campaign_sync.hooks.dataverse_metadata import (
     regarding_contact,
 )
 from campaign_sync.hooks.dataverse_provisioning import ActivityTable, Missing, make, missing_from
+from campaign_sync.hooks.dataverse_tasks import Owner, open_tasks, owners_of, tasks_made
 from campaign_sync.hooks.pace import Patience
 from campaign_sync.hooks.pages import Page, has_rows, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
@@ -176,6 +177,18 @@ class DataverseHook(HttpHook):
     def write_activities(self, activities: Iterable[Activity]) -> Iterator[list[Outcome]]:
         """Creates and completes activities, and yields what became of each, some at a time; may be repeated."""
         yield from write_activities(self._rest, self._root, activities)
+
+    def owners_of(self, contacts: Iterable[str]) -> dict[str, Owner]:
+        """The owner of each of these contacts that is there."""
+        return owners_of(self._rest, self._root, contacts)
+
+    def open_tasks(self, contacts: Iterable[str], category: str) -> set[str]:
+        """Those of these contacts that have an open task of a category."""
+        return open_tasks(self._rest, self._root, contacts, category)
+
+    def tasks_made(self, category: str, since: datetime) -> dict[str, str]:
+        """The tasks of a category that were made since, with their owners."""
+        return {task: owner for owner, task in tasks_made(self._rest, self._root, category, since)}
 
     def regarding(self, table: str) -> str:
         """The navigation property that binds an activity of this table to a contact."""

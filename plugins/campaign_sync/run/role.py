@@ -41,7 +41,7 @@ def role_of(mappings: Iterable[Mapping], events: Iterable[EventMapping]) -> list
     )
 
 
-VERBS = ("Create", "Read", "Write", "Append", "Append To")
+VERBS = ("Create", "Read", "Write", "Append", "Append To", "Assign")
 
 
 def role_text(privileges: list[Privilege]) -> str:
@@ -55,7 +55,10 @@ def role_text(privileges: list[Privilege]) -> str:
 
 def _of_events(mapping: EventMapping) -> Iterator[Privilege]:
     tables = ", ".join(each.table for each in mapping.map.kinds.values())
-    for verb in ("Create", "Read", "Write", "Append"):
+    for verb in ("Create", "Read", "Write", "Append") if not mapping.tasks.kinds else ():
         yield Privilege("Activity", verb, USER, f"its own rows of {tables}")
+    if mapping.tasks.kinds:
+        for verb in ("Create", "Read", "Write", "Append", "Assign"):
+            yield Privilege("Activity", verb, ORGANISATION, "follow-up tasks belong to the contact's owner")
     yield Privilege("contact", "Read", ORGANISATION, "events that wait for their contact")
     yield Privilege("contact", "Append To", ORGANISATION, "activities regard contacts of anybody")
