@@ -12,7 +12,7 @@ SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: venv  ## run the first flow through a real Airflow against the sandbox, compare both systems, stop everything
+demo: venv  ## run five flows through a real Airflow against the sandbox, compare both systems, stop everything
 	@$(BIN)/python -m local demo --port $(PORT) $(SEED)
 
 up: venv  ## start the sandbox and Airflow and leave them running; prints address and login
