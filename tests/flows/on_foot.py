@@ -44,6 +44,7 @@ class OnFoot:
     ) -> None:
         from campaign_sync.mapping.file import load_mapping
 
+        forget_masks()
         self.mapping, self.log = load_mapping(mapping_file), logging.getLogger("on_foot")
         start, end = interval or (None, None)
         self.context: Any = {
@@ -190,6 +191,15 @@ def _in_a_process(work: Callable[[], Any]) -> int:
             os._exit(1)
         os._exit(0)
     return child
+
+
+def forget_masks() -> None:
+    """Each token of each run adds to the pattern of secrets to mask, which no task's own process lives to see."""
+    from airflow._shared.secrets_masker import reset_secrets_masker
+    from airflow.sdk._shared.secrets_masker import reset_secrets_masker as reset_secrets_masker_of_tasks
+
+    reset_secrets_masker()
+    reset_secrets_masker_of_tasks()
 
 
 class Paused:
