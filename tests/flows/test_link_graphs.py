@@ -23,7 +23,7 @@ from tests.sandbox_process import Sandbox, start_sandbox
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("no_waiting")]
 
 GRAPHS, AT_ONCE = 100, 10
-FIRST_ROWS, STEPS = 12, 28
+FIRST_ROWS, STEPS = 10, 20
 
 #: What happens how often.
 WEIGHTS = {"add": 5, "rename": 4, "relink": 8, "delete": 4, "again": 3, "run": 4}
