@@ -18,6 +18,7 @@ from sqlalchemy import (
     distinct,
     exists,
     func,
+    insert,
     literal,
     or_,
     select,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import links, records
+from campaign_sync.ledger.tables import BEGUN, linked_fields, links, records
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -150,43 +151,25 @@ def settle_links(connection: Connection, flow: str) -> None:
 
     A row that was dropped is no longer ours to maintain, so it holds no parent back either.
     """
+    # Each beginning at the few staged rows: a join would have SQLite walk through all records of the flow.
+    mine = records.c.flow == flow, records.c.source_key == outcome.c.source_key
+    written = select(outcome.c.source_key).where(
+        outcome.c.result.in_(("created", "updated")), exists().where(*mine, surely_there())
+    )
+    gone = select(outcome.c.source_key).where(
+        outcome.c.result == "deleted",
+        ~exists().where(*mine, or_(records.c.present, records.c.doubt > 0)),
+    )
+    dropped = select(outcome.c.source_key).where(
+        outcome.c.result == "dropped", ~exists().where(*mine, records.c.version > outcome.c.version)
+    )
     of_flow = links.c.flow == flow
-    record = and_(records.c.flow == flow, records.c.source_key == outcome.c.source_key)
-    written = (
-        select(outcome.c.source_key)
-        .join(records, record)
-        .where(outcome.c.result.in_(("created", "updated")), surely_there())
-    )
-    gone = (
-        select(outcome.c.source_key)
-        .outerjoin(records, record)
-        .where(
-            outcome.c.result == "deleted",
-            func.coalesce(records.c.doubt, 0) == 0,
-            ~func.coalesce(records.c.present, False),
-        )
-    )
-    not_older = or_(
-        outcome.c.version.is_(None), records.c.version.is_(None), outcome.c.version >= records.c.version
-    )
-    dropped = (
-        select(outcome.c.source_key)
-        .outerjoin(records, record)
-        .where(outcome.c.result == "dropped", not_older)
-    )
-    connection.execute(
-        delete(links).where(
-            of_flow,
-            or_(
-                and_(links.c.state == LEAVING, links.c.source_key.in_(written)),
-                links.c.source_key.in_(gone),
-                links.c.source_key.in_(dropped),
-            ),
-        )
-    )
+    for which in (and_(links.c.state == LEAVING, links.c.source_key.in_(written)),
+                  links.c.source_key.in_(gone), links.c.source_key.in_(dropped)):  # fmt: skip
+        connection.execute(delete(links).where(of_flow, which))
     connection.execute(
         update(links)
-        .where(of_flow, links.c.state == COMING, links.c.source_key.in_(written))
+        .where(of_flow, links.c.source_key.in_(written), links.c.state == COMING)
         .values(state=THERE)
     )
 
@@ -195,11 +178,13 @@ def take_back_links(connection: Connection, flow: str, run_id: str) -> None:
     """Of the staged rejections those that were surely refused name what they named before; before their doubt is
     lifted (``settle.py``).
     """
-    refused = (
-        select(refusal.c.source_key)
-        .join(records, and_(records.c.flow == flow, records.c.source_key == refusal.c.source_key))
-        .where(refusal.c.certain, records.c.doubt == 1, records.c.run_id == run_id)
+    begun = exists().where(
+        records.c.flow == flow,
+        records.c.source_key == refusal.c.source_key,
+        records.c.doubt == BEGUN,
+        records.c.run_id == run_id,
     )
+    refused = select(refusal.c.source_key).where(refusal.c.certain, begun)
     mine = and_(links.c.flow == flow, links.c.source_key.in_(refused))
     connection.execute(delete(links).where(mine, links.c.state == COMING))
     connection.execute(update(links).where(mine, links.c.state == LEAVING).values(state=THERE))
@@ -210,10 +195,17 @@ def let_go(connection: Connection, flow: str, fields: Mapping[str, str]) -> None
 
     :param fields: field → parent flow, as the mapping has it.
     """
+    of_flow = linked_fields.c.flow == flow
+    known = select(linked_fields.c.field, linked_fields.c.parent_flow).where(of_flow)
+    if {tuple(row) for row in connection.execute(known)} == set(fields.items()):
+        return
     gone = delete(links).where(links.c.flow == flow)
     if fields:
         gone = gone.where(tuple_(links.c.field, links.c.parent_flow).not_in(list(fields.items())))
     connection.execute(gone)
+    connection.execute(delete(linked_fields).where(of_flow))
+    for field, parent_flow in fields.items():
+        connection.execute(insert(linked_fields).values(flow=flow, field=field, parent_flow=parent_flow))
 
 
 def _unmet() -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 3  # a newer one only ever adds tables
+SCHEMA_VERSION = 3  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -80,10 +80,12 @@ records = Table(
     sqlite_with_rowid=False,  # the primary key is the table: half the size, one look-up instead of two
 )
 
-# Few rows are in doubt among millions, and every run asks for them.
+# Few rows are in doubt among millions, and every look asks for them, the longest waiting first.
 Index(
-    "records_in_doubt",
+    "records_to_look_at",
     records.c.flow,
+    records.c.updated_at,
+    records.c.source_key,
     sqlite_where=records.c.doubt > 0,
     postgresql_where=records.c.doubt > 0,
 )
@@ -135,6 +137,14 @@ links = Table(  # which records of other flows a record in Campaign names, or ma
     # 0 it does, 1 it will once a write that was begun is settled, 2 it will no longer then
     Column("state", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+linked_fields = Table(  # through which fields the links of a flow were made: changed with the mapping
+    "linked_fields",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("parent_flow", Text, nullable=False),
 )
 
 Index("links_by_parent", links.c.parent_flow, links.c.parent_key)
