@@ -1,4 +1,6 @@
-"""`python -m campaign_sync`: draft a mapping file, check them, preview one, print the JSON Schema, set up Dynamics."""
+"""`python -m campaign_sync`: draft, check and preview mapping files, print their JSON Schema, say what Dynamics and
+Campaign need, forget a flow.
+"""
 
 from __future__ import annotations
 

@@ -149,8 +149,10 @@ def _decisions(draft: Draft) -> list[str]:
     """What a person decides before the first run, one line each."""
     key, name = draft.pairs[0], draft.resource.name
     lines = [
-        f"key: is {key.target} an identification key of {name}? Metadata does not tell; "
-        + "`check --live` does, once records have keys"
+        (
+            f"key: is {key.target} an identification key of {name}? Metadata does not tell; "
+            "`check --live` does, once records have keys"
+        )
     ]
     if "statecode" in draft.table.columns:
         lines.append("filter: do inactive rows go too? As drafted they do")

@@ -1,6 +1,6 @@
 """What we have written where, and where each flow stands in the change feed: keys and hashes only.
 
-Not for deciding what to write (``plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
+Not for deciding what to write (``run/plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
 ``end_run``; a crash between any two repeats work, and neither loses nor doubles it.
 """
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import links, records
+from campaign_sync.ledger.tables import BEGUN, links, records
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -198,7 +198,7 @@ def take_back_links(connection: Connection, flow: str, run_id: str) -> None:
     refused = (
         select(refusal.c.source_key)
         .join(records, and_(records.c.flow == flow, records.c.source_key == refusal.c.source_key))
-        .where(refusal.c.certain, records.c.doubt == 1, records.c.run_id == run_id)
+        .where(refusal.c.certain, records.c.doubt == BEGUN, records.c.run_id == run_id)
     )
     mine = and_(links.c.flow == flow, links.c.source_key.in_(refused))
     connection.execute(delete(links).where(mine, links.c.state == COMING))

@@ -1,6 +1,6 @@
 """The words of a mapping file, as models. `filter` is in ``conditions``, `check` in ``expectations``.
 
-Cheap: every DAG file imports it. Not for reading files (``mapping``), nor for judging the fit (``fitting``).
+Cheap: every DAG file imports it. Not for reading files (``file``), nor for judging the fit (``rows/fitting``).
 """
 
 from __future__ import annotations
