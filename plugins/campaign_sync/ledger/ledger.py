@@ -30,7 +30,7 @@ from campaign_sync.ledger.frames import (
     write_columns,
 )
 from campaign_sync.ledger.links import (
-    Wait,
+    Withheld,
     begin_links,
     let_go,
     lock_flows,
@@ -201,7 +201,7 @@ class Ledger:
         named = names if names is not None and len(names) else None
         with self._database.write() as connection:
             self._database.stage(connection, planned, write_columns(keys, versions))
-            refused: list[Wait] = []
+            refused: list[Withheld] = []
             if named is not None or deletions:
                 parents = () if named is None else named["parent_flow"].unique()
                 lock_flows(connection, reads=parents, writes=[flow] if deletions else [])

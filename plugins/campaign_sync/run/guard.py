@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from campaign_sync.mapping.file import Mapping
-    from campaign_sync.run.plan import Plan
+    from campaign_sync.run.planned import Plan
 
 #: Words of a mapping's `guard` → what they limit, in words.
 HARMS = {"deletes": "deleted", "blanks": "emptied in part"}
