@@ -31,7 +31,7 @@ test: dev  ## all tests, a file at a time on each core
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
 
-check: lint types test  ## exactly what CI runs: lint, types, tests
+check: lint types test  ## lint, types, tests; CI runs `make check`, then `make demo`
 
 lint: dev  ## ruff, format included
 	@$(BIN)/ruff check .

@@ -1,4 +1,6 @@
-"""`python -m campaign_sync`: draft a mapping file, check them, preview one, print the JSON Schema, set up Dynamics."""
+"""`python -m campaign_sync`: draft, check and preview mapping files, print their JSON Schema, say what Dynamics and
+Campaign need, forget a flow.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("table", help="logical name of the table, such as contact")
     new.add_argument("resource", help="API name of the Campaign resource, such as profile")
     new.add_argument(
-        "--file", type=Path, help=f"the file to write; default: a name made from both, in {MAPPINGS}"
+        "--file", type=Path, help="the file to write; default: a name made from both, beside the others"
     )
     new.add_argument(
         "--pair", action="append", default=[], metavar="FIELD=COLUMN",
@@ -55,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     new.set_defaults(run=run_new)
 
     check = commands.add_parser("check", help="check mapping files; needs no connection")
-    check.add_argument("files", nargs="*", type=Path, help=f"mapping files; default: all of {MAPPINGS}")
+    check.add_argument("files", nargs="*", type=Path, help="mapping files; default: all")
     check.add_argument(
         "--live", action="store_true", help="check them against both systems too, and run their examples"
     )
@@ -103,7 +105,7 @@ def run_new(options: argparse.Namespace) -> int:
 
     if options.file and options.file.suffix not in (".yaml", ".yml"):
         raise SyncError("no name of a mapping file", str(options.file), "Let it end in .yaml")
-    folder = options.file.parent if options.file else MAPPINGS
+    folder = options.file.parent if options.file else _folder()
     if not folder.is_dir():
         raise SyncError(
             "there is no such folder", str(folder), "Run this in the project's folder, or make it"
@@ -134,7 +136,7 @@ def run_check(options: argparse.Namespace) -> int:
     files = options.files or _files()
     if not files:
         raise SyncError(
-            "there are no mapping files", str(MAPPINGS), "Name some, or run this in the project's folder"
+            "there are no mapping files", str(_folder()), "Name some, or run this in the project's folder"
         )
     problems: dict[str, list[str]] = {}
     remarks: list[str] = []
@@ -310,14 +312,18 @@ def _file(name: str) -> Path:
         if file.stem == name:
             return file
     known = ", ".join(file.stem for file in _files())
-    raise SyncError(f"there is no flow called {name}", str(MAPPINGS), f"There are: {known or 'none'}")
+    raise SyncError(f"there is no flow called {name}", str(_folder()), f"There are: {known or 'none'}")
 
 
 def _files() -> list[Path]:
+    folder = _folder()
+    return mapping_files(folder) if folder.is_dir() else []
+
+
+def _folder() -> Path:
     from campaign_sync.settings import mappings_folder
 
-    folder = mappings_folder(MAPPINGS)
-    return mapping_files(folder) if folder.is_dir() else []
+    return mappings_folder(MAPPINGS)
 
 
 if __name__ == "__main__":

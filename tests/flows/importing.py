@@ -27,10 +27,10 @@ class Imports:
         self.airflow, self.systems = airflow, systems
         self.paused: list[float] = []
         self._process = os.getpid()
-        from campaign_sync.run import waiting
+        from campaign_sync.run import clock
 
-        monkeypatch.setattr(waiting, "now", self.now)
-        monkeypatch.setattr(waiting, "pause", self.pause)
+        monkeypatch.setattr(clock, "now", self.now)
+        monkeypatch.setattr(clock, "pause", self.pause)
 
     def now(self) -> datetime:
         return datetime.fromisoformat(self._control("GET", "/sandbox/clock")["now"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.compare.values import differing
 from campaign_sync.run.row_hashes import DIGEST, row_hashes
+from campaign_sync.schema import is_objection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ class Rules(NamedTuple):
             fields,
             tuple(name for name, how in mapping.map.items() if how.updates or how.key),
             frozenset(fields) & mapping.links().keys(),
-            frozenset(name for name in fields if _is_consent(resource.fields[name].name)),
+            frozenset(name for name in fields if is_objection(resource.fields[name].name)),
             mapping.extract.deletes == "apply",
             bool(mapping.filter and mapping.filter.filtered_out == "delete"),
         )
@@ -176,8 +177,3 @@ def _names(differs: dict[str, Mask], length: int) -> list[str]:
         for at in np.flatnonzero(mask):
             names[at] = f"{names[at]},{name}" if names[at] else name
     return names
-
-
-def _is_consent(name: str) -> bool:
-    """The eight attributes by which people object, under either spelling (campaign.md §5)."""
-    return name.startswith(("blackList", "denyList")) or name == "ccpaOptOut"

@@ -1,6 +1,6 @@
-"""The queries of comparisons: which listed rows differ from what the ledger knows, which keys it expects, all it knows.
+"""Queries for healing (run/healing.py) and full comparisons (compare/): which listed rows differ, which keys are known.
 
-Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows (``run/comparison.py``).
+Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows from what they find.
 """
 
 from __future__ import annotations

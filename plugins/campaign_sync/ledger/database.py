@@ -172,7 +172,7 @@ def _normalised(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise RefusedError("ledger", "connection", None, "", "its address cannot be read", remedy) from None
-    # psycopg2 comes with Airflow's Postgres provider; Airflow writes connections as postgres://.
+    # psycopg2 is in requirements.txt; Airflow writes connections as postgres://.
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg2")
     usable = parsed.drivername == "postgresql+psycopg2" or (

@@ -1,6 +1,6 @@
 """What we have written where, and where each flow stands in the change feed: keys and hashes only.
 
-Not for deciding what to write (``plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
+Not for deciding what to write (``run/plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
 ``end_run``; a crash between any two repeats work, and neither loses nor doubles it.
 """
 
@@ -42,7 +42,7 @@ from campaign_sync.ledger.frames import (
     write_columns,
 )
 from campaign_sync.ledger.links import (
-    Wait,
+    Withheld,
     begin_links,
     let_go,
     lock_flows,
@@ -213,7 +213,7 @@ class Ledger:
         named = names if names is not None and len(names) else None
         with self._database.write() as connection:
             self._database.stage(connection, planned, write_columns(keys, versions))
-            refused: list[Wait] = []
+            refused: list[Withheld] = []
             if named is not None or deletions:
                 parents = () if named is None else named["parent_flow"].unique()
                 lock_flows(connection, reads=parents, writes=[flow] if deletions else [])

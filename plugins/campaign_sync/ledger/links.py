@@ -41,7 +41,7 @@ THERE, COMING, LEAVING = 0, 1, 2
 ADVISORY_LOCKS = 0x11_4B5  # any number, the same for every task: the first half of the locks on flows
 
 
-class Wait(NamedTuple):
+class Withheld(NamedTuple):
     """A row that may not be written now, and what it waits for (``waits.COLUMNS``)."""
 
     key: str
@@ -72,7 +72,7 @@ def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[st
         connection.execute(select(lock(ADVISORY_LOCKS, number)))
 
 
-def orphans_among_staged(connection: Connection) -> list[Wait]:
+def orphans_among_staged(connection: Connection) -> list[Withheld]:
     """Of the staged links, those whose parent is not surely there; one per row."""
     query = (
         select(linked.c.source_key, linked.c.parent_flow, linked.c.parent_key)
@@ -82,7 +82,7 @@ def orphans_among_staged(connection: Connection) -> list[Wait]:
     return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def orphans_among_records(connection: Connection, flow: str) -> list[Wait]:
+def orphans_among_records(connection: Connection, flow: str) -> list[Withheld]:
     """Of the records with the staged keys, those that name, or may name, a parent that is not surely there."""
     parent = records.alias("parent")
     there = exists().where(
@@ -98,7 +98,7 @@ def orphans_among_records(connection: Connection, flow: str) -> list[Wait]:
     return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Wait]:
+def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Withheld]:
     """Of the staged keys, those that records of other flows name, or may name."""
     query = (
         select(
@@ -217,16 +217,16 @@ def _unmet() -> ColumnElement[bool]:
     return and_(linked.c.parent_key.is_not(None), ~there)
 
 
-def _for_parent(key: str, flow: str, parent: str) -> Wait:
-    return Wait(key, PARENT, flow, parent, for_parent(flow))
+def _for_parent(key: str, flow: str, parent: str) -> Withheld:
+    return Withheld(key, PARENT, flow, parent, for_parent(flow))
 
 
-def _for_children(key: str, flow: str, count: int, child: str) -> Wait:
-    return Wait(key, CHILDREN, flow, child, for_children(flow, count))
+def _for_children(key: str, flow: str, count: int, child: str) -> Withheld:
+    return Withheld(key, CHILDREN, flow, child, for_children(flow, count))
 
 
-def _first_each(found: Iterable[Wait]) -> list[Wait]:
-    first: dict[str, Wait] = {}
+def _first_each(found: Iterable[Withheld]) -> list[Withheld]:
+    first: dict[str, Withheld] = {}
     for each in found:
         first.setdefault(each.key, each)
     return list(first.values())

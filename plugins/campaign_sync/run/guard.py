@@ -18,7 +18,7 @@ from campaign_sync.errors import QualityError
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
-from campaign_sync.run import waiting
+from campaign_sync.run import clock
 from campaign_sync.run.load import plan_batch
 from campaign_sync.run.parts import count_by_file, parts_of, prefix_of
 from campaign_sync.run.report import SAMPLE
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from campaign_sync.mapping.file import Mapping
-    from campaign_sync.run.plan import Plan
+    from campaign_sync.run.planned import Plan
 
 #: Words of a mapping's `guard` → what they limit, in words.
 HARMS = {"deletes": "deleted", "blanks": "emptied in part"}
@@ -134,7 +134,7 @@ def _choose_way(folder: str, mapping: Mapping, run_id: str, rows: int, log: logg
         return
     chosen = {
         "files": rows >= threshold, "rows": rows, "from": threshold,
-        "prefix": prefix_of(mapping.name, run_id, waiting.now()),
+        "prefix": prefix_of(mapping.name, run_id, clock.now()),
     }  # fmt: skip
     write_document(folder, WAY, chosen)
     log.info(

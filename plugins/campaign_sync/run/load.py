@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
-from campaign_sync.run.plan import Plan, doomed, plan_writes
+from campaign_sync.run.plan import doomed, plan_writes
+from campaign_sync.run.planned import Plan
 from campaign_sync.run.report import SAMPLE, Tally
 from campaign_sync.waits import COLUMNS, group
 
@@ -85,14 +86,14 @@ def planned(plan: Plan) -> Loaded:
     return _loaded(plan, plan.tally(), [plan.rejected], [plan.parked], overtaken=0)
 
 
-class Begun(NamedTuple):
+class _Begun(NamedTuple):
     """Which rows of a plan may be written now; the others another run has overtaken."""
 
     keys: set[str]
     parked: pd.DataFrame  # index source key; version, kind, waits_for, waits_key, reason
 
 
-def begin_writes(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str) -> Begun:
+def _begin(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str) -> _Begun:
     """Mark rows of a plan as begun, before they are written.
 
     What must not go, because a parent has gone or a child has come since the plan was made, is parked in the ledger.
@@ -111,7 +112,7 @@ def begin_writes(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledge
     parked = plan.park(begun.waiting)
     if len(parked):
         _settle(ledger, mapping, run_id, parked=parked)
-    return Begun(begun.keys, parked)
+    return _Begun(begun.keys, parked)
 
 
 def load_plan(
@@ -143,7 +144,7 @@ def load_plan(
 
     def begin(plan: Plan, keys: list[str]) -> set[str]:
         nonlocal overtaken
-        begun = begin_writes(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
+        begun = _begin(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
         waiting.append(begun.parked)
         results["parked"] += len(begun.parked)
         overtaken += len(keys) - len(begun.keys) - len(begun.parked)

@@ -212,8 +212,8 @@ def reconcile_run(
     up or more rows were rejected than the mapping allows. The place stays where it was then, so that the next run
     reads the same changes again.
     """
+    from campaign_sync.run.file_outcomes import add_files, file_notes, file_problem
     from campaign_sync.run.guard import guard_notes, guard_problem
-    from campaign_sync.run.outcomes import add_files, file_notes, file_problem
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     if batches is None:
