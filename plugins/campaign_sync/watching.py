@@ -174,7 +174,7 @@ class FeedTrigger(BaseEventTrigger):
         runs: list[str] | None = None
         if not any_run:
             assert self._eyes is not None
-            open_runs = [each.run_id for each in self._eyes.ledger.runs(self.flow) if each.ended is None]
+            open_runs = self._eyes.ledger.running(self.flow)
             runs = [run_id for run_id in open_runs if not run_id.startswith("backfill__")]
             if not runs:
                 return False

@@ -230,6 +230,17 @@ def test_while_a_run_lasts_none_is_added(watch: Watch, systems: Systems) -> None
     assert watch.look(3) == [CHANGED]
 
 
+def test_a_run_that_lasts_is_not_forgotten_behind_those_that_ended(watch: Watch, systems: Systems) -> None:
+    ledger = watch.airflow.ledger()
+    ledger.start_run(FLOW, "manual__1")
+    for day in range(10):
+        ledger.start_run(FLOW, f"backfill__{day}")
+        ledger.end_run(FLOW, f"backfill__{day}", "success", {})
+    watch.supervisor.unfinished = {"manual__1"}
+    systems.add(firstname="Nora", emailaddress1="nora@alder.example")
+    assert watch.look(3) == []
+
+
 def test_a_backfill_holds_up_nothing(watch: Watch, systems: Systems) -> None:
     watch.airflow.ledger().start_run(FLOW, "backfill__2026-11-19")
     watch.supervisor.unfinished = {"backfill__2026-11-19"}

@@ -394,6 +394,12 @@ class Ledger:
             query = select(*columns).where(runs.c.flow == flow).order_by(runs.c.started.desc()).limit(limit)
             return [Run(*row) for row in connection.execute(query)]
 
+    def running(self, flow: str) -> list[str]:
+        """The runs of a flow that have begun and not ended, as far as the ledger was told."""
+        with self._database.read() as connection:
+            query = select(runs.c.run_id).where(runs.c.flow == flow, runs.c.state == "running")
+            return list(connection.execute(query).scalars())
+
     def is_empty(self, flow: str) -> bool:
         """Whether nothing of this flow was ever written, nor begun to be, nor waits to be."""
         known = or_(exists().where(records.c.flow == flow), exists().where(parked.c.flow == flow))
