@@ -423,11 +423,20 @@ def test_a_run_that_has_not_ended_is_known_however_many_came_after_it(ledger):
         ledger.start_run(FLOW, f"run {number}")
         ledger.end_run(FLOW, f"run {number}", "success", {})
     ledger.start_run("another flow", "its run")
-    assert ledger.running(FLOW) == ["slow"]
+    assert ledger.running(FLOW) == [("slow", False)]
     ledger.end_run(FLOW, "slow", "failed", {})
     assert ledger.running(FLOW) == []
-    ledger.start_run(FLOW, "slow")
-    assert ledger.running(FLOW) == ["slow"]
+
+
+def test_a_running_run_tells_whether_a_backfill_started_it_last(ledger):
+    ledger.start_run(FLOW, "scheduled__1")
+    ledger.end_run(FLOW, "scheduled__1", "success", {"created": 1})
+    ledger.start_run(FLOW, "scheduled__1", backfill=True)
+    assert ledger.running(FLOW) == [("scheduled__1", True)]
+    ledger.end_run(FLOW, "scheduled__1", "success", {"updated": 1})
+    assert ledger.runs(FLOW)[0].tally == {"updated": 1}
+    ledger.start_run(FLOW, "scheduled__1")
+    assert ledger.running(FLOW) == [("scheduled__1", False)]
 
 
 def test_a_forgotten_flow_is_as_new(ledger):
