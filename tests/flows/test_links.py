@@ -448,6 +448,21 @@ def test_a_first_load_waits_for_the_parents_first_load(airflow: RealAirflow, lev
     assert [set(levels.records(level)) for level in (1, 2, 3)] == [{first}, {second}, {third}]
 
 
+def test_a_first_load_after_a_try_with_few_rows_waits_too(
+    airflow: RealAirflow, levels_sandbox: Sandbox
+) -> None:
+    levels = Levels(levels_sandbox, airflow.mappings)
+    levels.declare(THREE)
+    family(levels)
+    family(levels)
+    assert airflow.run("l2_to_things", limit=1).tally == {"extracted": 1, "parked": 1}
+    report = levels.run(2)
+    assert report["notes"] == ["nothing was read: waits for the first load of l1_to_things"]
+    levels.run(1, 2)
+    assert len(levels.records(2)) == 2
+    assert airflow.ledger().counts("l2_to_things").parked == 0
+
+
 def test_what_a_person_forces_does_not_wait_for_the_parents_first_load(
     airflow: RealAirflow, levels_sandbox: Sandbox
 ) -> None:

@@ -417,6 +417,28 @@ def test_a_repeated_run_keeps_its_start_and_runs_are_listed_newest_first(ledger)
     assert runs[1].ended is None
 
 
+def test_a_run_that_has_not_ended_is_known_however_many_came_after_it(ledger):
+    ledger.start_run(FLOW, "slow")
+    for number in range(101):
+        ledger.start_run(FLOW, f"run {number}")
+        ledger.end_run(FLOW, f"run {number}", "success", {})
+    ledger.start_run("another flow", "its run")
+    assert ledger.running(FLOW) == [("slow", False)]
+    ledger.end_run(FLOW, "slow", "failed", {})
+    assert ledger.running(FLOW) == []
+
+
+def test_a_running_run_tells_whether_a_backfill_started_it_last(ledger):
+    ledger.start_run(FLOW, "scheduled__1")
+    ledger.end_run(FLOW, "scheduled__1", "success", {"created": 1})
+    ledger.start_run(FLOW, "scheduled__1", backfill=True)
+    assert ledger.running(FLOW) == [("scheduled__1", True)]
+    ledger.end_run(FLOW, "scheduled__1", "success", {"updated": 1})
+    assert ledger.runs(FLOW)[0].tally == {"updated": 1}
+    ledger.start_run(FLOW, "scheduled__1")
+    assert ledger.running(FLOW) == [("scheduled__1", False)]
+
+
 def test_a_forgotten_flow_is_as_new(ledger):
     ledger.start_run(FLOW, "run 1")
     ledger.open_place(FLOW, "run 1")

@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Counts", "Ledger", "Move", "Place", "Run"]
+__all__ = ["Counts", "Ledger", "Move", "Place", "Run", "Running"]
 
 
 class Place(NamedTuple):
@@ -119,6 +119,13 @@ class Move(NamedTuple):
     from_link: str | None
     to_link: str
     heals: bool = False  # a place that has expired moves only if what it missed was found
+
+
+class Running(NamedTuple):
+    """A run that has not ended."""
+
+    run_id: str
+    backfill: bool
 
 
 class Run(NamedTuple):
@@ -374,20 +381,20 @@ class Ledger:
                 update(places).where(places.c.flow == flow).values(state="expired", moved_at=_now())
             )
 
-    def start_run(self, flow: str, run_id: str, links: Mapping[str, str] | None = None) -> None:
+    def start_run(
+        self, flow: str, run_id: str, links: Mapping[str, str] | None = None, *, backfill: bool = False
+    ) -> None:
         """Remembers that a run began; a run that is cleared and repeated keeps its first start.
 
         :param links: field → parent flow, as the mapping has it; what records name through other fields is let go.
+        :param backfill: the run is a backfill's; its id does not tell (airflow.md §5).
         """
+        begun = {"state": "running", "tally": {"backfill": True} if backfill else None}
         with self._database.write() as connection:
             let_go(connection, flow, links or {})
-            insert = insert_into(connection, runs).values(
-                flow=flow, run_id=run_id, started=_now(), state="running"
-            )
+            insert = insert_into(connection, runs).values(flow=flow, run_id=run_id, started=_now(), **begun)
             connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["flow", "run_id"], set_={"state": "running", "ended": None}
-                )
+                insert.on_conflict_do_update(index_elements=["flow", "run_id"], set_=begun | {"ended": None})
             )
 
     def end_run(
@@ -407,6 +414,14 @@ class Ledger:
         with self._database.read() as connection:
             query = select(*columns).where(runs.c.flow == flow).order_by(runs.c.started.desc()).limit(limit)
             return [Run(*row) for row in connection.execute(query)]
+
+    def running(self, flow: str) -> list[Running]:
+        """The runs of a flow that have begun and not ended, as far as the ledger was told."""
+        with self._database.read() as connection:
+            query = select(runs.c.run_id, runs.c.tally).where(runs.c.flow == flow, runs.c.state == "running")
+            return [
+                Running(run_id, "backfill" in (tally or {})) for run_id, tally in connection.execute(query)
+            ]
 
     def is_empty(self, flow: str) -> bool:
         """Whether nothing of this flow was ever written, nor begun to be, nor waits to be."""

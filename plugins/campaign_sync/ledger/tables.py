@@ -157,6 +157,7 @@ runs = Table(
     Column("started", Utc, nullable=False),
     Column("ended", Utc),
     Column("state", Text, nullable=False),
+    # While it is running: {"backfill": true}, or null if it is none. An existing ledger gets no new columns.
     Column("tally", JSON),
 )
 

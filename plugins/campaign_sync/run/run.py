@@ -76,16 +76,15 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     sweep(first.folder)  # a run that is cleared reads anew
     sweep_older(storage_root(), flow, keep_days())
     write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
+    if not window.dry_run:
+        ledger.start_run(flow, run_id, mapping.links(), backfill=_run_type(context) == "backfill")
     if awaited := _awaited_first(mapping, window, ledger):
-        ledger.start_run(flow, run_id, mapping.links())
         note = f"nothing was read: waits for the first load of {awaited}"
         write_document(first.folder, READ, {"delta_link": None, "notes": [note], "healed": False})
         log.info("extract: %s", note)
         return []
-    if not window.dry_run:
-        ledger.start_run(flow, run_id, mapping.links())
-        if window.opens_place:
-            ledger.open_place(flow, run_id)
+    if window.opens_place:
+        ledger.open_place(flow, run_id)
 
     source = Source(mapping, table, dataverse, ledger)
     polymorphic = Polymorphic(mapping, table, dataverse, ledger)
@@ -254,12 +253,17 @@ def _window(context: Context, ledger: Ledger, flow: str) -> Window:
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     interval = (start, end) if start and end else None
     return choose_window(
-        str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        _run_type(context),
         context["params"],
         interval,
         ledger.place(flow),
         ledger_empty=ledger.is_empty(flow),
     )
+
+
+def _run_type(context: Context) -> str:
+    run_type = context["dag_run"].run_type
+    return str(getattr(run_type, "value", run_type))
 
 
 def _awaited_first(mapping: Mapping, window: Window, ledger: Ledger) -> str | None:
