@@ -111,8 +111,9 @@ def _raise_versions(connection: Connection, flow: str) -> None:
 
 
 def _leave_dropped(connection: Connection, flow: str) -> None:
-    # A row that is no longer ours to send needs no second look; should it come back, it is written anyway.
-    dropped = and_(_staged(flow, "dropped"), records.c.doubt > 0, _not_older())
+    # A row that is no longer ours to send needs no second look. It names nobody any more (``links.py``), so should it
+    # come back, it is written whatever its values.
+    dropped = and_(_staged(flow, "dropped"), _not_older())
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
 
 
