@@ -25,9 +25,10 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, records, runs
+from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, parked, records, runs
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_writes as write
+from campaign_sync.waits import CHILDREN
 
 #: How long after its beginning a write may still reach Campaign, even if the process that sent it is gone.
 UNDER_WAY = timedelta(hours=1)
@@ -40,14 +41,14 @@ def begin_writes(
     written; the others are staged no longer.
 
     Not written is a row of which something newer is known. Nor one that another run wrote or deleted since this run
-    began, where one of the two is a deletion: it tells no version, so which of the two came later nobody can say
-    (dataverse.md §4.3). That row is left in doubt, and the next run looks at it as it is then.
+    began, or parked for deletion, where one of the two is a deletion: it tells no version, so which of the two came
+    later nobody can say (dataverse.md §4.3). That row is left in doubt, and the next run looks at it as it is then.
     """
     # By its name: inside ON CONFLICT, SQLAlchemy would take the column for one of another look at the whole table.
     row: ColumnElement[str] = literal_column(f"{records.name}.{records.c.source_key.name}")
     planned = select(write.c.version).where(write.c.source_key == row).scalar_subquery()
     older = func.coalesce(planned < records.c.version, false())
-    undecided = _undecided(connection, flow, run_id, planned)
+    undecided = _undecided(connection, flow, run_id, row, planned)
     new = {
         "flow": literal(flow),
         "source_key": write.c.source_key,
@@ -110,7 +111,11 @@ def to_look_at(now: datetime) -> ColumnElement[bool]:
 
 
 def _undecided(
-    connection: Connection, flow: str, run_id: str, planned: ColumnElement[int]
+    connection: Connection,
+    flow: str,
+    run_id: str,
+    row: ColumnElement[str],
+    planned: ColumnElement[int],
 ) -> ColumnElement[bool]:
     started = connection.execute(
         select(runs.c.started).where(runs.c.flow == flow, runs.c.run_id == run_id)
@@ -119,7 +124,15 @@ def _undecided(
         return false()
     meanwhile = and_(records.c.run_id != run_id, records.c.updated_at > started)
     deleted = and_(~records.c.present, records.c.version > 0)
-    return and_(meanwhile, or_(deleted, planned.is_(None)))
+    # A deletion that waits has left no trace in the record.
+    waits = exists().where(
+        parked.c.flow == flow,
+        parked.c.source_key == row,
+        parked.c.kind == CHILDREN,
+        parked.c.run_id != run_id,
+        parked.c.last_seen > started,
+    )
+    return or_(and_(meanwhile, or_(deleted, planned.is_(None))), waits)
 
 
 def _begun_again(now: datetime) -> ColumnElement[int]:

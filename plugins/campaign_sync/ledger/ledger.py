@@ -258,7 +258,7 @@ class Ledger:
                 settle_links(connection, flow)
                 take_back_links(connection, flow, run_id)
             settle_rejections(connection, flow, run_id, mapping_sha, _now())
-            clear_parked(connection, flow)
+            clear_parked(connection, flow, run_id)
             if parked is not None and len(parked):
                 self._database.stage(connection, waiting, parked_columns(parked))
                 settle_parked(connection, flow, run_id, mapping_sha, _now())
