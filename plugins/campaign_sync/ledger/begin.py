@@ -25,7 +25,8 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, parked, records, runs
+from campaign_sync.ledger.tables import BEGUN, EARLIER, GOING, LATE, NOBODY, parked, records, runs
+from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_writes as write
 from campaign_sync.waits import CHILDREN
@@ -35,10 +36,10 @@ UNDER_WAY = timedelta(hours=1)
 
 
 def begin_writes(
-    connection: Connection, flow: str, run_id: str, now: datetime, *, versioned: bool
+    connection: Connection, flow: str, run_id: str, now: datetime, *, versioned: bool, deletes: bool
 ) -> set[str]:
     """Marks the staged rows as in doubt, and returns their keys. If `versioned`, these are only those that may be
-    written; the others are staged no longer.
+    written; the others are staged no longer. If `deletes`, deletions are staged as well, and marked as such.
 
     Not written is a row of which something newer is known. Nor one that another run wrote or deleted since this run
     began, or parked for deletion, where one of the two is a deletion: it tells no version, so which of the two came
@@ -49,12 +50,13 @@ def begin_writes(
     planned = select(write.c.version).where(write.c.source_key == row).scalar_subquery()
     older = func.coalesce(planned < records.c.version, false())
     undecided = _undecided(connection, flow, run_id, row, planned)
+    leaves = write.c.source_key.in_(select(doomed.c.source_key)) if deletes else false()
     new = {
         "flow": literal(flow),
         "source_key": write.c.source_key,
         "version": literal(0),
         "present": literal(False),
-        "doubt": literal(BEGUN),
+        "doubt": case((leaves, BEGUN | GOING), else_=BEGUN),
         "run_id": literal(run_id),
         "updated_at": literal(now, records.c.updated_at.type),
     }
@@ -63,7 +65,11 @@ def begin_writes(
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
-            set_={"doubt": _begun_again(now), "run_id": run_id, "updated_at": now},
+            set_={
+                "doubt": _begun_again(now).bitwise_or(insert.excluded.doubt),
+                "run_id": run_id,
+                "updated_at": now,
+            },
             where=~older & ~undecided if versioned else None,
         )
     )
@@ -79,20 +85,22 @@ def begin_writes(
 
 
 def put_in_doubt(connection: Connection, flow: str, now: datetime) -> None:
-    """Has the next runs look at the staged keys as they are then: what is believed of them may be wrong."""
+    """Has the next runs look at the staged keys as they are then: what is believed of them may be wrong, even that
+    they are in Campaign.
+    """
     new = {
         "flow": literal(flow),
         "source_key": wanted.c.source_key,
         "version": literal(0),
         "present": literal(False),
-        "doubt": literal(EARLIER),
+        "doubt": literal(EARLIER | GOING),
         "run_id": literal(NOBODY),
         "updated_at": literal(now, records.c.updated_at.type),
     }
     rows = select(*new.values()).where(wanted.c.source_key.is_not(None)).order_by(wanted.c.source_key)
     insert = insert_into(connection, records).from_select(list(new), rows)
     # If a run is just writing the row, its answer does not settle this.
-    doubt = records.c.doubt.bitwise_or(EARLIER)
+    doubt = records.c.doubt.bitwise_or(EARLIER | GOING)
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
@@ -106,7 +114,7 @@ def to_look_at(now: datetime) -> ColumnElement[bool]:
     at_work = exists().where(
         runs.c.flow == records.c.flow, runs.c.run_id == records.c.run_id, runs.c.state == "running"
     )
-    settled_or_left = and_(records.c.doubt != LATE, ~at_work)
+    settled_or_left = and_(records.c.doubt.bitwise_and(BEGUN | EARLIER) > 0, ~at_work)
     return and_(records.c.doubt > 0, or_(settled_or_left, records.c.updated_at < now - UNDER_WAY))
 
 
@@ -138,4 +146,5 @@ def _undecided(
 def _begun_again(now: datetime) -> ColumnElement[int]:
     """Beside a write that is still open, or was a short while ago, the row is in doubt for longer than this write."""
     open_still = and_(records.c.doubt.bitwise_and(BEGUN | LATE) > 0, records.c.updated_at >= now - UNDER_WAY)
-    return case((records.c.doubt == 0, BEGUN), (open_still, BEGUN | EARLIER | LATE), else_=BEGUN | EARLIER)
+    begun = case((records.c.doubt == 0, BEGUN), (open_still, BEGUN | EARLIER | LATE), else_=BEGUN | EARLIER)
+    return begun.bitwise_or(records.c.doubt.bitwise_and(GOING))

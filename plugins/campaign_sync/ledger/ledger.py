@@ -144,7 +144,7 @@ class Ledger:
             return known_frame(found.all())
 
     def there(self, flow: str, keys: Iterable[str]) -> set[str]:
-        """Those of these keys whose records are in Campaign beyond doubt, so that another record may name them."""
+        """Those of these keys whose records are surely in Campaign, so that another record may name them."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
             among = records.c.source_key.in_(select(wanted.c.source_key))
@@ -213,7 +213,8 @@ class Ledger:
                 self._database.stage(connection, doomed, key_columns(deletions))
                 refused += named_records(connection, flow, doomed)
                 withhold_named(connection, flow)
-            going = begin_writes(connection, flow, run_id, _now(), versioned=versions is not None)
+            versioned, deletes = versions is not None, bool(deletions)
+            going = begin_writes(connection, flow, run_id, _now(), versioned=versioned, deletes=deletes)
             if named is not None:
                 begin_links(connection, flow)
         return Begun(going, waits_frame(refused))

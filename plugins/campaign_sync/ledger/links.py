@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import links, records
+from campaign_sync.ledger.tables import GOING, links, records
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -51,8 +51,8 @@ class Wait(NamedTuple):
 
 
 def surely_there(table: FromClause = records) -> ColumnElement[bool]:
-    """In Campaign beyond doubt; only then may another record name it (campaign.md §6.3)."""
-    return and_(table.c.present, table.c.doubt == 0)
+    """In Campaign, whatever it holds, and not about to go; only then may another record name it (campaign.md §6.3)."""
+    return and_(table.c.present, table.c.doubt.bitwise_and(GOING) == 0)
 
 
 def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[str]) -> None:
@@ -155,7 +155,7 @@ def settle_links(connection: Connection, flow: str) -> None:
     written = (
         select(outcome.c.source_key)
         .join(records, record)
-        .where(outcome.c.result.in_(("created", "updated")), surely_there())
+        .where(outcome.c.result.in_(("created", "updated")), records.c.present, records.c.doubt == 0)
     )
     gone = (
         select(outcome.c.source_key)
