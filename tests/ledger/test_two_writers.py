@@ -85,6 +85,10 @@ def an_hour_passes(monkeypatch):
     monkeypatch.setattr(begin, "UNDER_WAY", timedelta(0))
 
 
+def imports_time_out(monkeypatch):
+    monkeypatch.setattr(begin, "import_timeout", lambda: timedelta(0))
+
+
 def test_a_row_of_which_something_newer_is_known_is_not_begun(ledger):
     assert write(ledger, "live", 7)
     assert not write(ledger, "slow", 6)
@@ -148,14 +152,47 @@ def test_a_write_beside_one_that_nobody_hears_of_again_is_looked_at_once_more_af
     assert ledger.counts(FLOW).in_doubt == 0
 
 
-def test_a_row_that_a_run_is_writing_is_left_to_it_until_it_ends_or_an_hour_has_passed(ledger, monkeypatch):
+def test_a_row_that_a_run_is_writing_is_left_to_it_until_it_ends_or_its_import_cannot_end_any_more(
+    ledger, monkeypatch
+):
     ledger.begin(FLOW, ["a"], "slow", [6])
+    an_hour_passes(monkeypatch)
     assert to_look_at(ledger) == set()
     with monkeypatch.context() as patch:
-        an_hour_passes(patch)
+        imports_time_out(patch)
         assert to_look_at(ledger) == {"a"}
     ledger.end_run(FLOW, "slow", "failed", {})
     assert to_look_at(ledger) == {"a"}
+
+
+def test_a_write_beside_an_import_that_may_last_for_hours_leaves_the_row_in_doubt(ledger, monkeypatch):
+    ledger.begin(FLOW, ["a"], "slow", [6])
+    an_hour_passes(monkeypatch)
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
+
+
+def test_a_row_is_sure_again_after_the_next_write_however_often_it_changes(ledger, monkeypatch):
+    ledger.begin(FLOW, ["a"], "slow", [6])  # and is killed
+    ledger.end_run(FLOW, "slow", "failed", {})
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
+    ledger.start_run(FLOW, "next")
+    assert write(ledger, "next", 8)
+    assert ledger.counts(FLOW).in_doubt == 0
+
+
+def test_a_run_that_repeats_its_own_write_is_sure_of_it(ledger):
+    ledger.begin(FLOW, ["a"], "live", [7])
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 0
+
+
+def test_a_run_that_repeats_its_write_beside_another_stays_in_doubt(ledger):
+    ledger.begin(FLOW, ["a"], "slow", [6])
+    ledger.begin(FLOW, ["a"], "live", [7])
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
 
 
 def test_an_older_read_that_is_dropped_settles_no_doubt(ledger):

@@ -29,9 +29,11 @@ from campaign_sync.ledger.tables import BEGUN, EARLIER, GOING, LATE, NOBODY, par
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_writes as write
+from campaign_sync.settings import import_timeout
 from campaign_sync.waits import CHILDREN
 
-#: How long after its beginning a write may still reach Campaign, even if the process that sent it is gone.
+#: How long after its beginning a write may still reach Campaign, even if the process that sent it is gone. A run that
+#: has not ended may wait longer for an import (``settings.import_timeout``).
 UNDER_WAY = timedelta(hours=1)
 
 
@@ -45,8 +47,7 @@ def begin_writes(
     began, or parked for deletion, where one of the two is a deletion: it tells no version, so which of the two came
     later nobody can say (dataverse.md §4.3). That row is left in doubt, and the next run looks at it as it is then.
     """
-    # By its name: inside ON CONFLICT, SQLAlchemy would take the column for one of another look at the whole table.
-    row: ColumnElement[str] = literal_column(f"{records.name}.{records.c.source_key.name}")
+    row = _here(records.c.source_key)
     planned = select(write.c.version).where(write.c.source_key == row).scalar_subquery()
     older = func.coalesce(planned < records.c.version, false())
     undecided = _undecided(connection, flow, run_id, row, planned)
@@ -66,7 +67,7 @@ def begin_writes(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
             set_={
-                "doubt": _begun_again(now).bitwise_or(insert.excluded.doubt),
+                "doubt": _begun_again(run_id, now).bitwise_or(insert.excluded.doubt),
                 "run_id": run_id,
                 "updated_at": now,
             },
@@ -111,11 +112,8 @@ def put_in_doubt(connection: Connection, flow: str, now: datetime) -> None:
 
 def to_look_at(now: datetime) -> ColumnElement[bool]:
     """Records in doubt that a run should look at: nobody is writing them, or nobody can be any more."""
-    at_work = exists().where(
-        runs.c.flow == records.c.flow, runs.c.run_id == records.c.run_id, runs.c.state == "running"
-    )
-    settled_or_left = and_(records.c.doubt.bitwise_and(BEGUN | EARLIER) > 0, ~at_work)
-    return and_(records.c.doubt > 0, or_(settled_or_left, records.c.updated_at < now - UNDER_WAY))
+    settled_or_left = and_(records.c.doubt.bitwise_and(BEGUN | EARLIER) > 0, ~_at_work())
+    return and_(records.c.doubt > 0, or_(settled_or_left, ~_under_way(now)))
 
 
 def _undecided(
@@ -143,8 +141,28 @@ def _undecided(
     return or_(and_(meanwhile, or_(deleted, planned.is_(None))), waits)
 
 
-def _begun_again(now: datetime) -> ColumnElement[int]:
-    """Beside a write that is still open, or was a short while ago, the row is in doubt for longer than this write."""
-    open_still = and_(records.c.doubt.bitwise_and(BEGUN | LATE) > 0, records.c.updated_at >= now - UNDER_WAY)
-    begun = case((records.c.doubt == 0, BEGUN), (open_still, BEGUN | EARLIER | LATE), else_=BEGUN | EARLIER)
+def _begun_again(run_id: str, now: datetime) -> ColumnElement[int]:
+    """Beside another run's write that is still open, the row is in doubt for longer than this write. Not beside one
+    that is settled: a row that changes often would never be sure again.
+    """
+    open_, late = (records.c.doubt.bitwise_and(bit) > 0 for bit in (BEGUN, LATE))
+    outlives = and_(open_, case((records.c.run_id == run_id, late), else_=_under_way(now)))
+    begun = case((records.c.doubt == 0, BEGUN), (outlives, BEGUN | EARLIER | LATE), else_=BEGUN | EARLIER)
     return begun.bitwise_or(records.c.doubt.bitwise_and(GOING))
+
+
+def _under_way(now: datetime) -> ColumnElement[bool]:
+    """Whether a record's last write may still reach Campaign."""
+    waits_for_import = and_(_at_work(), records.c.updated_at >= now - import_timeout())
+    return or_(records.c.updated_at >= now - UNDER_WAY, waits_for_import)
+
+
+def _at_work() -> ColumnElement[bool]:
+    """Whether the run that wrote a record last has not ended."""
+    ours = and_(runs.c.flow == _here(records.c.flow), runs.c.run_id == _here(records.c.run_id))
+    return exists().where(ours, runs.c.state == "running")
+
+
+def _here(column: ColumnElement[str]) -> ColumnElement[str]:
+    # By its name: inside ON CONFLICT, SQLAlchemy would take the column for one of another look at the whole table.
+    return literal_column(f"{records.name}.{column.key}")

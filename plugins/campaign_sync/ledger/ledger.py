@@ -296,7 +296,8 @@ class Ledger:
         """Keys to look at again: judged by another version of the mapping, in doubt and not refused often, or parked
         and no longer waiting.
 
-        A row that a run which has not ended is just writing is left to that run, for an hour at most.
+        A row that a run which has not ended is just writing is left to that run, for as long as it may wait for an
+        import.
         """
         judged = (
             select(rejections.c.source_key)
