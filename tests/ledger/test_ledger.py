@@ -170,8 +170,14 @@ def test_a_write_that_a_newer_one_overtook_leaves_the_row_in_doubt(ledger, resul
 
 def test_an_unchanged_row_raises_the_version_and_keeps_the_hash(ledger):
     settle(ledger, outcomes(a=(5, H1, "created"), b=(5, H1, "created")))
-    settle(ledger, outcomes(a=(8, None, "unchanged"), b=(9, None, "dropped"), c=(9, None, "unchanged")))
-    assert known(ledger, "a", "b", "c") == {"a": (8, H1, True, False), "b": (9, H1, True, False)}
+    settle(ledger, outcomes(a=(8, None, "unchanged"), c=(9, None, "unchanged")))
+    assert known(ledger, "a", "b", "c") == {"a": (8, H1, True, False), "b": (5, H1, True, False)}
+
+
+def test_a_dropped_row_raises_the_version_and_is_written_whatever_its_values_should_it_come_back(ledger):
+    settle(ledger, outcomes(a=(5, H1, "created"), b=(5, H1, "created")))
+    settle(ledger, outcomes(a=(9, None, "dropped"), b=(None, None, "dropped")))
+    assert known(ledger, "a", "b") == {"a": (9, None, True, False), "b": (5, None, True, False)}
 
 
 def test_an_unchanged_row_never_lifts_a_doubt(ledger):

@@ -163,7 +163,7 @@ class Ledger:
             return known_frame(found.all())
 
     def there(self, flow: str, keys: Iterable[str]) -> set[str]:
-        """Those of these keys whose records are in Campaign beyond doubt, so that another record may name them."""
+        """Those of these keys whose records are surely in Campaign, so that another record may name them."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
             among = records.c.source_key.in_(select(wanted.c.source_key))
@@ -232,7 +232,8 @@ class Ledger:
                 self._database.stage(connection, doomed, key_columns(deletions))
                 refused += named_records(connection, flow, doomed)
                 withhold_named(connection, flow)
-            going = begin_writes(connection, flow, run_id, _now(), versioned=versions is not None)
+            versioned, deletes = versions is not None, bool(deletions)
+            going = begin_writes(connection, flow, run_id, _now(), versioned=versioned, deletes=deletes)
             if named is not None:
                 begin_links(connection, flow)
         return Begun(going, waits_frame(refused))
@@ -277,7 +278,7 @@ class Ledger:
                 settle_links(connection, flow)
                 take_back_links(connection, flow, run_id)
             settle_rejections(connection, flow, run_id, mapping_sha, _now())
-            clear_parked(connection, flow)
+            clear_parked(connection, flow, run_id)
             if parked is not None and len(parked):
                 self._database.stage(connection, waiting, parked_columns(parked))
                 settle_parked(connection, flow, run_id, mapping_sha, _now())
@@ -314,7 +315,8 @@ class Ledger:
         """Keys to look at again: judged by another version of the mapping, in doubt and not refused often, or parked
         and no longer waiting.
 
-        A row that a run which has not ended is just writing is left to that run, for an hour at most.
+        A row that a run which has not ended is just writing is left to that run, for as long as it may wait for an
+        import.
         """
         judged = (
             select(rejections.c.source_key)

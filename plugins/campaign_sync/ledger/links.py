@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import BEGUN, linked_fields, links, records
+from campaign_sync.ledger.tables import BEGUN, GOING, linked_fields, links, records
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -52,8 +52,8 @@ class Withheld(NamedTuple):
 
 
 def surely_there(table: FromClause = records) -> ColumnElement[bool]:
-    """In Campaign beyond doubt; only then may another record name it (campaign.md §6.3)."""
-    return and_(table.c.present, table.c.doubt == 0)
+    """In Campaign, whatever it holds, and not about to go; only then may another record name it (campaign.md §6.3)."""
+    return and_(table.c.present, table.c.doubt.bitwise_and(GOING) == 0)
 
 
 def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[str]) -> None:
@@ -154,7 +154,8 @@ def settle_links(connection: Connection, flow: str) -> None:
     # Each beginning at the few staged rows: a join would have SQLite walk through all records of the flow.
     mine = records.c.flow == flow, records.c.source_key == outcome.c.source_key
     written = select(outcome.c.source_key).where(
-        outcome.c.result.in_(("created", "updated")), exists().where(*mine, surely_there())
+        outcome.c.result.in_(("created", "updated")),
+        exists().where(*mine, records.c.present, records.c.doubt == 0),
     )
     gone = select(outcome.c.source_key).where(
         outcome.c.result == "deleted",

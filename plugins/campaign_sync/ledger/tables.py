@@ -28,8 +28,9 @@ SCHEMA_VERSION = 3  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
-#: may still be under way: once nothing of it can arrive any more, the row is looked at again.
-BEGUN, EARLIER, LATE = 1, 2, 4
+#: may still be under way: once nothing of it can arrive any more, the row is looked at again. One of them was a
+#: deletion, so that the record may be gone.
+BEGUN, EARLIER, LATE, GOING = 1, 2, 4, 8
 
 #: In place of a run, where two had a row in hand at once: whichever settles it next leaves it in doubt.
 NOBODY = ""
@@ -73,7 +74,7 @@ records = Table(
     # Of what Campaign was last certainly sent: 16 bytes, and after them two for each field that was not empty.
     Column("sent_hash", LargeBinary),
     Column("present", Boolean, nullable=False),  # is it in Campaign
-    Column("doubt", SmallInteger, nullable=False),  # BEGUN, EARLIER, LATE
+    Column("doubt", SmallInteger, nullable=False),  # BEGUN, EARLIER, LATE, GOING
     Column("run_id", Text, nullable=False),
     Column("mapping_sha", Text),
     Column("updated_at", Utc, nullable=False),
