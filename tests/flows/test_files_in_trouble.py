@@ -9,7 +9,7 @@ import pytest
 from campaign_sync.errors import ReconcileError, RefusedError, TransientError
 
 from tests.flows.importing import WORKFLOW, Imports
-from tests.flows.on_foot import walk_until_killed
+from tests.flows.on_foot import walk, walk_until_killed
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
 
@@ -262,6 +262,19 @@ def test_what_a_mapping_with_create_only_fields_updates_goes_by_rest(
     profile = systems.profiles()[key]
     assert (profile["location"]["city"], profile["cusFirstSeen"]) == ("Møllehavn", seen)
     assert others[0] not in systems.profiles()
+
+
+def test_a_replay_sends_create_only_fields_as_well(
+    airflow: RealAirflow, systems: Systems, imports: Imports
+) -> None:
+    imports.walk(RUN)
+    files, before = imports.counter("campaign.imported_files"), systems.profiles()
+    airflow.edit("from: createdon, updates: false", "from: modifiedon, updates: false")
+    tally = walk(airflow.mapping, "again", run_type="manual", replay=True)["tally"]
+    assert tally["updated"] == CREATED
+    assert imports.counter("campaign.imported_files") == files
+    after = systems.profiles()
+    assert not [key for key in after if after[key]["cusFirstSeen"] == before[key]["cusFirstSeen"]]
 
 
 def test_below_the_threshold_everything_goes_by_rest(
