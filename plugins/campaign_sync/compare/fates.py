@@ -128,8 +128,8 @@ def judge(
             gone | out,
         ],
         [
-            "agrees", "moved", "opted out in Campaign", "rejected", "parked", "missing", "wrong link", "edited in Campaign",
-            "stale", "rejected", "unknown", "extra", "kept",
+            "agrees", "moved", "opted out in Campaign", "rejected", "parked", "missing", "wrong link",
+            "edited in Campaign", "stale", "rejected", "unknown", "extra", "kept",
         ],
         default="dropped",
     )  # fmt: skip
