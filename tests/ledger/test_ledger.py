@@ -576,27 +576,30 @@ def test_the_whole_state_of_keys_is_told_in_one_row_each(ledger):
     settle(ledger, outcomes(d=(9, H1, "created")))
     settle(ledger, outcomes(d=(None, None, "deleted")))
     ledger.begin(FLOW, ["e"], "run 2")
+    ledger.start_run(FLOW, "run 3")
+    ledger.begin(FLOW, ["h"], "run 3")
     waiting = pd.DataFrame(
         {"version": [10], "kind": "parent", "waits_for": "s", "waits_key": "k", "reason": "r"}, index=["g"]
     )
     ledger.settle(FLOW, outcomes(), refusals(), "run 2", "mapping 1", parked=waiting)
-    told = ledger.state(FLOW, ["a", "b", "c", "d", "e", "f", "g", "a"])
+    told = ledger.state(FLOW, ["a", "b", "c", "d", "e", "f", "g", "h", "a"])
     assert list(told.columns) == [
-        "version", "sent_hash", "present", "in_doubt", "updated_at", "refused", "waits",
+        "version", "sent_hash", "present", "in_doubt", "updated_at", "refused", "waits", "busy",
     ]  # fmt: skip
     plain = told.drop(columns="updated_at").astype(object)
     assert {
         key: tuple(None if pd.isna(each) else each for each in row) for key, *row in plain.itertuples()
     } == {
-        "a": (5, H1, True, False, None, None),
-        "b": (6, H2, True, False, 7, None),
-        "c": (None, None, False, False, 8, None),
-        "d": (10, None, False, False, None, None),
-        "e": (0, None, False, True, None, None),
-        "f": (None, None, False, False, None, None),
-        "g": (None, None, False, False, None, 10),
+        "a": (5, H1, True, False, None, None, False),
+        "b": (6, H2, True, False, 7, None, False),
+        "c": (None, None, False, False, 8, None, False),
+        "d": (10, None, False, False, None, None, False),
+        "e": (0, None, False, True, None, None, False),
+        "f": (None, None, False, False, None, None, False),
+        "g": (None, None, False, False, None, 10, False),
+        "h": (0, None, False, True, None, None, True),
     }
-    assert told["updated_at"].isna().to_dict() == dict.fromkeys("abde", False) | dict.fromkeys("cfg", True)
+    assert told["updated_at"].isna().to_dict() == dict.fromkeys("abdeh", False) | dict.fromkeys("cfg", True)
 
 
 def test_a_row_put_in_doubt_is_looked_at_again_whatever_was_known_of_it(ledger):

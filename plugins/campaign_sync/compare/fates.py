@@ -115,6 +115,7 @@ def judge(
     fate = np.select(
         [
             both & ~different,
+            (absent | different | gone | out) & memory.busy,
             objected,
             (absent | different) & memory.refused,
             (absent | different | gone | out) & memory.waits,
@@ -128,8 +129,8 @@ def judge(
             gone | out,
         ],
         [
-            "agrees", "opted out in Campaign", "rejected", "parked", "missing", "wrong link", "edited in Campaign",
-            "stale", "rejected", "unknown", "extra", "kept",
+            "agrees", "moved", "opted out in Campaign", "rejected", "parked", "missing", "wrong link",
+            "edited in Campaign", "stale", "rejected", "unknown", "extra", "kept",
         ],
         default="dropped",
     )  # fmt: skip
@@ -143,6 +144,9 @@ class _Memory(NamedTuple):
     sent: Mask  # just these values were sent, beyond doubt
     refused: Mask  # in the version that Dynamics has now
     waits: Mask  # the same, or a deletion that waits
+    busy: (
+        Mask  # a run that has not ended has it in hand: what it writes, or has in a file, is still on its way
+    )
 
 
 def _memory(
@@ -151,7 +155,9 @@ def _memory(
     import numpy as np
 
     told = known.reindex(keys)
-    present, doubted = (told[name].fillna(False).to_numpy(dtype=bool) for name in ("present", "in_doubt"))
+    present, doubted, busy = (
+        told[name].fillna(False).to_numpy(dtype=bool) for name in ("present", "in_doubt", "busy")
+    )
     versions = np.full(len(keys), np.iinfo(np.int64).max)
     versions[here >= 0] = dynamics["@version"].to_numpy(dtype=np.int64)[here[here >= 0]]
     refused = told["refused"].fillna(-1).to_numpy(dtype=np.int64)
@@ -166,6 +172,7 @@ def _memory(
         sent,
         (refused >= versions) & (here >= 0),
         np.where(here >= 0, waits >= versions, waits >= 0),
+        busy,
     )
 
 

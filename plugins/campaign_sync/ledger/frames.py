@@ -126,6 +126,7 @@ def state_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
         "updated_at": pa.timestamp("us", tz="UTC"),
         "refused": pa.int64(),
         "waits": pa.int64(),
+        "busy": pa.bool_(),
     }
     return _frame(types, rows)
 

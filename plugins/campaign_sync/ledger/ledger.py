@@ -187,7 +187,7 @@ class Ledger:
     def state(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """All that is known of these keys, one row each: index key, columns version (missing: not known), sent_hash,
         present, in_doubt, updated_at, refused (the version that was rejected; missing: none was), waits (the version
-        that is parked; missing: none is).
+        that is parked; missing: none is), busy (in doubt, and the run that writes it has not ended).
         """
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
@@ -283,13 +283,15 @@ class Ledger:
                 self._database.stage(connection, waiting, parked_columns(parked))
                 settle_parked(connection, flow, run_id, mapping_sha, _now())
 
-    def taken_over(self, flow: str, keys: Iterable[str], run_id: str) -> int:
-        """How many of these rows another run has begun to write, or written, since this run began to."""
+    def taken_over(self, flow: str, keys: Iterable[str], run_id: str) -> set[str]:
+        """Those of these keys whose records another run was the last to begin with, or to write."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
             among = records.c.source_key.in_(select(wanted.c.source_key))
-            others = select(func.count()).where(records.c.flow == flow, among, records.c.run_id != run_id)
-            return int(connection.execute(others).scalar_one())
+            others = select(records.c.source_key).where(
+                records.c.flow == flow, among, records.c.run_id != run_id
+            )
+            return set(connection.execute(others).scalars())
 
     def rejected(self, flow: str, limit: int | None = None, rule: str | None = None) -> pd.DataFrame:
         """Rows that should have gone and could not, the longest waiting first; of one rule only, if named."""

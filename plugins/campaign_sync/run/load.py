@@ -47,6 +47,10 @@ class Loaded(NamedTuple):
     stale: int  # of the unchanged: older than what was written before
     overtaken: int  # of the unchanged: another run has written them since this one's read
 
+    def and_stale(self, rows: int) -> Loaded:
+        """The same, and so many more rows that are older than what was written."""
+        return self._replace(tally=self.tally + Tally(unchanged=rows), stale=self.stale + rows)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for the run's folder."""
         return self._asdict() | {"tally": self.tally.as_dict()}
@@ -74,11 +78,22 @@ def plan_batch(
     )
 
 
-def rest_of(batch: Batch, frame: pd.DataFrame) -> pd.DataFrame:
-    """A batch's rows without those that went into its files before this task was killed or cleared."""
-    for part in parts_of(batch.folder, batch.number):
-        frame = frame[~frame.index.isin(keys(batch.folder, part).index)]
-    return frame
+class Rest(NamedTuple):
+    """What is left of a batch after some of it went into files, before this task was killed or cleared."""
+
+    rows: pd.DataFrame
+    removed: pd.DataFrame
+    stale: int  # older readings of the rows in files
+
+    @classmethod
+    def of(cls, batch: Batch) -> Rest:
+        """All of a batch that went into no file."""
+        rows, removed, stale = batch.read(), batch.removed(), 0
+        for part in parts_of(batch.folder, batch.number):
+            filed, before = keys(batch.folder, part).index, len(rows) + len(removed)
+            rows, removed = (frame[~frame.index.isin(filed)] for frame in (rows, removed))
+            stale += before - len(rows) - len(removed) - len(filed)
+        return cls(rows, removed, stale)
 
 
 def planned(plan: Plan) -> Loaded:

@@ -113,23 +113,22 @@ def keys(folder: str, part: Part) -> pd.DataFrame:
 def by_file(plan: Plan, mapping: Mapping, resource: ResourceSchema) -> Plan:
     """The part of a plan that may go by file.
 
-    Updates that leave some fields alone may not: a line has all columns. Nor may what a file does not carry unharmed,
-    nor deletions of records that name others: an import does not tell which it did not find (campaign.md §6.3).
+    Updates of a mapping with create-only fields may not: the workflow sets those of new records alone, and a replay
+    sends them too. Nor may what a file does not carry unharmed, nor deletions of records that name others: an import
+    does not tell which it did not find (campaign.md §6.3).
     """
-    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
     return replace(
         _nothing_else(plan),
         create=plan.create[carried(plan.create, resource)],
-        update=plan.update[carried(plan.update, resource)] if whole else plan.update.iloc[:0],
+        update=plan.update[carried(plan.update, resource)] if _updates_all(mapping) else plan.update.iloc[:0],
         delete=plan.delete.iloc[:0] if mapping.links() else plan.delete,
     )
 
 
 def count_by_file(plan: Plan, mapping: Mapping) -> int:
     """How many rows of a plan may go by file, without a look at their values."""
-    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
     deletions = 0 if mapping.links() else len(plan.delete)
-    return len(plan.create) + deletions + (len(plan.update) if whole else 0)
+    return len(plan.create) + deletions + (len(plan.update) if _updates_all(mapping) else 0)
 
 
 def without(plan: Plan, keys: list[str]) -> Plan:
@@ -163,6 +162,11 @@ def write_parts(batch: Batch, plan: Plan, mapping: Mapping, resource: ResourceSc
         parts.append(part)
     write_document(batch.folder, document(batch.number, PARTS), {"parts": [part._asdict() for part in parts]})
     return parts
+
+
+def _updates_all(mapping: Mapping) -> bool:
+    """Whether an update may write every field of the mapping but the key."""
+    return all(field.updates or field.key for field in mapping.map.values())
 
 
 def _nothing_else(plan: Plan) -> Plan:

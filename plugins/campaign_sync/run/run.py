@@ -146,7 +146,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Plan and write one batch, and count what became of its rows; those that go by file are counted by settle."""
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.run.guard import hold_parked, require_guarded, require_not_stopped
-    from campaign_sync.run.load import load_plan, plan_batch, planned, rest_of
+    from campaign_sync.run.load import Rest, load_plan, plan_batch, planned
     from campaign_sync.run.parts import parts_of, way
     from campaign_sync.run.upload import upload_early
 
@@ -154,13 +154,13 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
     mapping, _, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
-    rows, removed = rest_of(batch, batch.read()), rest_of(batch, batch.removed())
-    plan = plan_batch(rows, removed, mapping, ledger, force=window.force)
+    rest = Rest.of(batch)
+    plan = plan_batch(rest.rows, rest.removed, mapping, ledger, force=window.force)
     if window.dry_run:
         loaded = planned(plan)
     else:
         plan = hold_parked(batch, plan)
-        require_guarded(batch, plan)
+        require_guarded(batch, plan, ledger)
         loaded = load_plan(
             plan,
             mapping,
@@ -175,6 +175,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             else None,
         )
         upload_early(batch, mapping, ledger, log)
+    loaded = loaded.and_stale(rest.stale)
     tally = replace(loaded.tally, extracted=batch.tally["extracted"])
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
     log.info("load batch %d%s: %s", batch.number, " (dry run)" if window.dry_run else "", tally)

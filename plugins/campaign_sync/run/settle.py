@@ -321,7 +321,8 @@ class _Settling:
     def _require_still_ours(self, open_: list[Part]) -> None:
         """Raises ReconcileError if a later run has begun to write rows of these files: they are newer than ours."""
         newer = sum(
-            self.ledger.taken_over(self.flow, keys(self.folder, part).index, self.run_id) for part in open_
+            len(self.ledger.taken_over(self.flow, keys(self.folder, part).index, self.run_id))
+            for part in open_
         )
         if newer:
             raise ReconcileError(
