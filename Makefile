@@ -12,7 +12,7 @@ SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: venv  ## run the first flow through a real Airflow against the sandbox, compare both systems, stop everything
+demo: venv  ## run five flows through a real Airflow against the sandbox, compare both systems, stop everything
 	@$(BIN)/python -m local demo --port $(PORT) $(SEED)
 
 up: venv  ## start the sandbox and Airflow and leave them running; prints address and login
@@ -31,7 +31,7 @@ test: dev  ## all tests, a file at a time on each core
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
 
-check: lint types test  ## exactly what CI runs: lint, types, tests
+check: lint types test  ## lint, types, tests; CI runs `make check`, then `make demo`
 
 lint: dev  ## ruff, format included
 	@$(BIN)/ruff check .

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from campaign_sync.compare.flow import comparing_dags_in
+from campaign_sync.settings import mappings_folder
 
 MAPPINGS = Path(__file__).resolve().parent.parent / "include" / "mappings"
 
-for dag in comparing_dags_in(MAPPINGS):
+for dag in comparing_dags_in(mappings_folder(MAPPINGS)):
     globals()[dag.dag_id] = dag

@@ -97,7 +97,7 @@ Sandbox   Dynamics {sandbox["DATAVERSE_URL"]} · Campaign {sandbox["CAMPAIGN_URL
 Shell     . .local/env.sh
 Logs      {LOCAL / "logs"}
 
-New DAGs start paused: switch contacts_to_profiles on in the UI. `make down` stops everything."""
+New DAGs start paused: switch contacts_to_profiles and accounts_to_stores on in the UI. `make down` stops everything."""
     )
 
 

@@ -102,6 +102,9 @@ def test_the_mappings_may_be_in_another_folder(offline: CommandLine, tmp_path: P
     done = offline("check")
     assert done.stdout.strip() == "1 mapping file: 0 good, 1 with problems."
     assert "elsewhere/accounts_to_things.yaml:3: extract.tabel" in done.stderr
+    (tmp_path / "elsewhere" / "accounts_to_things.yaml").unlink()
+    assert f"{tmp_path / 'elsewhere'}: there are no mapping files" in offline("check").stderr
+    assert f"{tmp_path / 'elsewhere'}: there is no flow called things" in offline("preview", "things").stderr
 
 
 def test_check_names_file_line_and_remedy_of_what_is_wrong(offline: CommandLine) -> None:

@@ -1,4 +1,6 @@
-"""`python -m campaign_sync`: draft a mapping file, check them, preview one, print the JSON Schema, set up Dynamics."""
+"""`python -m campaign_sync`: draft, check and preview mapping files, print their JSON Schema, say what Dynamics and
+Campaign need, forget a flow.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("table", help="logical name of the table, such as contact")
     new.add_argument("resource", help="API name of the Campaign resource, such as profile")
     new.add_argument(
-        "--file", type=Path, help=f"the file to write; default: a name made from both, in {MAPPINGS}"
+        "--file", type=Path, help="the file to write; default: a name made from both, beside the others"
     )
     new.add_argument(
         "--pair", action="append", default=[], metavar="FIELD=COLUMN",
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     new.set_defaults(run=run_new)
 
     check = commands.add_parser("check", help="check mapping files; needs no connection")
-    check.add_argument("files", nargs="*", type=Path, help=f"mapping files; default: all of {MAPPINGS}")
+    check.add_argument("files", nargs="*", type=Path, help="mapping files; default: all")
     check.add_argument(
         "--live", action="store_true", help="check them against both systems too, and run their examples"
     )
@@ -109,7 +111,7 @@ def run_new(options: argparse.Namespace) -> int:
 
     if options.file and options.file.suffix not in (".yaml", ".yml"):
         raise SyncError("no name of a mapping file", str(options.file), "Let it end in .yaml")
-    folder = options.file.parent if options.file else MAPPINGS
+    folder = options.file.parent if options.file else _folder()
     if not folder.is_dir():
         raise SyncError(
             "there is no such folder", str(folder), "Run this in the project's folder, or make it"
@@ -142,7 +144,7 @@ def run_check(options: argparse.Namespace) -> int:
     files = options.files or sorted([*_files(), *_files(to_dynamics=True)])
     if not files:
         raise SyncError(
-            "there are no mapping files", str(MAPPINGS), "Name some, or run this in the project's folder"
+            "there are no mapping files", str(_folder()), "Name some, or run this in the project's folder"
         )
     problems: dict[str, list[str]] = {}
     remarks: list[str] = []
@@ -346,16 +348,20 @@ def _file(name: str) -> Path:
             f"{name} brings events to Dynamics, and has no preview",
             "Trigger it, and look at its report",
         )
-        raise SyncError(problem, str(MAPPINGS), remedy)
+        raise SyncError(problem, str(_folder()), remedy)
     known = ", ".join(file.stem for file in _files())
-    raise SyncError(f"there is no flow called {name}", str(MAPPINGS), f"There are: {known or 'none'}")
+    raise SyncError(f"there is no flow called {name}", str(_folder()), f"There are: {known or 'none'}")
 
 
 def _files(*, to_dynamics: bool = False) -> list[Path]:
+    folder = _folder()
+    return mapping_files(folder, to_dynamics=to_dynamics) if folder.is_dir() else []
+
+
+def _folder() -> Path:
     from campaign_sync.settings import mappings_folder
 
-    folder = mappings_folder(MAPPINGS)
-    return mapping_files(folder, to_dynamics=to_dynamics) if folder.is_dir() else []
+    return mappings_folder(MAPPINGS)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,9 @@ class QualityError(SyncError):
 
 
 class ReconcileError(SyncError):
-    """The counts of a run do not add up, or what was verified in the target is not what was sent."""
+    """A run's counts do not add up: tasks did not finish, or what became of its rows or of the change feed's place
+    is not known.
+    """
 
 
 def _place(file: str, line: int, key: str) -> str:

@@ -48,7 +48,8 @@ PARAMS: dict[str, Any] = {
         False,
         type="boolean",
         title="Replay",
-        description="Send all rows again, whether they changed or not. The place in the change feed stays where it is.",
+        description="Send all rows again, whether they changed or not. The place in the change feed stays where it is; "
+        "one that is lost or has expired is taken anew.",
         section="What to read",
     ),
     "since": Param(

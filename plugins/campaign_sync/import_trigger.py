@@ -14,7 +14,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from campaign_sync.errors import RefusedError, TransientError
-from campaign_sync.run import waiting
+from campaign_sync.run import clock
 
 POLL = 20.0  #: seconds between two looks
 PATIENCE = 10  #: looks in a row that may meet a system that is away
@@ -36,11 +36,11 @@ class ImportTrigger(BaseTrigger):
         until = datetime.fromisoformat(self.wait["until"])
         before: dict[str, int] | None = None
         failures = 0
-        while (left := (until - waiting.now()).total_seconds()) > 0:
+        while (left := (until - clock.now()).total_seconds()) > 0:
             if not self.wait["workflow"]:
-                await waiting.pause(left)
+                await clock.pause(left)
                 continue
-            await waiting.pause(min(POLL, left))
+            await clock.pause(min(POLL, left))
             try:
                 over, results = await asyncio.to_thread(self._look)
                 failures = 0

@@ -1,7 +1,7 @@
 """The operators: extract, filter, map, replace, check, guard, load, settle, reconcile. Parameters, one call, one log
 line, one XCom value.
 
-Not for the work itself: that is in the module of the same word.
+Not for the work itself: ``run/run.py`` has a function for each.
 """
 
 from __future__ import annotations

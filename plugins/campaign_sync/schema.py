@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 #: Types whose cells are technical values with labels beside them.
 CHOICES = frozenset({"Picklist", "State", "Status"})
 
+#: Characters of a Dataverse id.
+GUID_LENGTH = 36
+
 
 class Column(NamedTuple):
     """One column of a Dataverse table (dataverse.md §11)."""
@@ -101,3 +104,8 @@ class ResourceSchema(NamedTuple):
             values = each.get("values")
             fields[name] = Field(**each | {"values": tuple(values) if values is not None else None})
         return cls(**stored | {"fields": fields})
+
+
+def is_objection(field: str) -> bool:
+    """Whether a field of Campaign, under either spelling, is somebody's opt-out (campaign.md §5)."""
+    return field.startswith(("blackList", "denyList")) or field == "ccpaOptOut"

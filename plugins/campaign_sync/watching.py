@@ -162,20 +162,22 @@ class FeedTrigger(BaseEventTrigger):
             return Seen(None)
         known = told.knows(work)
         worth = told.due(now) if known else True
-        return Seen(work, worth and not self._is_running(any_run=known or refusal is not None), refusal)
+        return Seen(work, worth and not self._is_running(), refusal)
 
-    def _is_running(self, *, any_run: bool) -> bool:
+    def _is_running(self) -> bool:
         """Whether a run that has not ended may do the work.
 
-        A backfill does not do it, and may take days: new work does not wait for it.
+        A backfill does not do it, and may take days: nothing waits for its runs, of which Airflow tells neither which
+        they are nor how many. So a run that is not in the ledger yet is not seen; what is known already is due late
+        enough for that, and costs a needless run per pause at most while the queue stands still.
         """
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        runs: list[str] | None = None
-        if not any_run:
-            assert self._eyes is not None
-            open_runs = [each.run_id for each in self._eyes.ledger.runs(self.flow) if each.ended is None]
-            runs = [run_id for run_id in open_runs if not run_id.startswith("backfill__")]
+        runs: list[str] | None = (
+            None  # all: a look that was refused may know no ledger, and a backfill fails as well
+        )
+        if self._eyes is not None:
+            runs = [run.run_id for run in self._eyes.ledger.running(self.flow) if not run.backfill]
             if not runs:
                 return False
         # The ledger alone may be wrong: a run that somebody marked as failed, or deleted, has no end there.

@@ -146,6 +146,17 @@ class Levels:
         assert len({row["sourceId"] for row in found}) == len(found), "two records for one row"
         return {row["sourceId"]: row for row in found}
 
+    def lose(self, level: int, key: str) -> None:
+        """Delete a record in Campaign itself, as one of its users might."""
+        url = f"{self.sandbox.env['CAMPAIGN_URL']}/customResources/cusL{level}/{key}"
+        headers = {
+            "Authorization": f"Bearer {self.sandbox.campaign_token()}",
+            "X-Api-Key": self.sandbox.env["CAMPAIGN_CLIENT_ID"],
+            "Cache-Control": "no-cache",
+        }
+        answer = self.sandbox.http.delete(url, headers=headers, timeout=60)
+        assert answer.ok, answer.text
+
     def hidden(self) -> set[str]:
         """Keys of all records that Campaign does not show; only a link of cardinality 1 hides any."""
         hiding = [level for level, parents in self.links.items() if "1" in parents.values()]

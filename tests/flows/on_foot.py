@@ -44,6 +44,7 @@ class OnFoot:
     ) -> None:
         from campaign_sync.mapping.file import load_mapping
 
+        forget_masks()
         self.mapping, self.log = load_mapping(mapping_file), logging.getLogger("on_foot")
         start, end = interval or (None, None)
         self.context: Any = {
@@ -139,13 +140,14 @@ def walk(
     *,
     run_type: str = "scheduled",
     interval: tuple[datetime | None, datetime | None] | None = None,
+    goes_on: bool = False,
     **form: Any,
 ) -> dict[str, Any]:
-    """Take all steps of one run, or those that are left of one that was killed; return reconcile's report.
+    """Take all steps of one run, or, if it goes on, those that are left of it; return reconcile's report.
 
     Raises Asked after a person has said no to the guard, and whatever extract and reconcile raise.
     """
-    return OnFoot(mapping_file, run_id, run_type, interval, goes_on=True, **form).walk()
+    return OnFoot(mapping_file, run_id, run_type, interval, goes_on=goes_on, **form).walk()
 
 
 def _execute(_: str, execute: Callable[[], Any]) -> Any:
@@ -190,6 +192,15 @@ def _in_a_process(work: Callable[[], Any]) -> int:
             os._exit(1)
         os._exit(0)
     return child
+
+
+def forget_masks() -> None:
+    """Each token of each run adds to the pattern of secrets to mask, which no task's own process lives to see."""
+    from airflow._shared.secrets_masker import reset_secrets_masker
+    from airflow.sdk._shared.secrets_masker import reset_secrets_masker as reset_secrets_masker_of_tasks
+
+    reset_secrets_masker()
+    reset_secrets_masker_of_tasks()
 
 
 class Paused:
@@ -241,7 +252,7 @@ def walk_until_killed(
 
     def dying() -> None:
         die_at(owner, name, nth, before=before)
-        walk(mapping_file, run_id)
+        walk(mapping_file, run_id, goes_on=True)
 
     child = _in_a_process(dying)
     _, status = os.waitpid(child, 0)

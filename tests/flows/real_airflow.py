@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from local.environment import ROOT, connections
-from tests.flows.on_foot import walk
+from tests.flows.on_foot import forget_masks, walk
 
 FLOW = "contacts_to_profiles"
 SHIPPED = ROOT / "include" / "mappings" / f"{FLOW}.yaml"
@@ -179,7 +179,7 @@ class RealAirflow:
         """Run a flow once, with what its form says."""
         dag = self.dags()[flow]
         self.output.readouterr()
-        _forget_masks()
+        forget_masks()
         with _Listening() as heard:
             done = dag.test(run_conf=conf)
         printed = "".join(self.output.readouterr())  # what tasks log
@@ -249,15 +249,6 @@ def _but_not_between_tasks(sleep: Callable[[float], None]) -> Callable[[float], 
             sleep(seconds)
 
     return quick
-
-
-def _forget_masks() -> None:
-    """Each token of each run adds to the pattern of secrets to mask, which no task's own process lives to see."""
-    from airflow._shared.secrets_masker import reset_secrets_masker
-    from airflow.sdk._shared.secrets_masker import reset_secrets_masker as reset_secrets_masker_of_tasks
-
-    reset_secrets_masker()
-    reset_secrets_masker_of_tasks()
 
 
 def _name(instance: Any) -> str:

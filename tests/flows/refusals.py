@@ -44,11 +44,9 @@ def every_answer_breaks_off(flow: InStep) -> None:
 
 
 @refuses("service is not able to answer")
-def dynamics_goes_away_after_the_first_pages(flow: InStep) -> None:
-    flow.touch()
-    few = "odata.maxpagesize=50"
-    flow.airflow.monkeypatch.setattr("campaign_sync.hooks.dataverse._page_size", lambda _: few)
-    flow.answer("skiptoken", None, after=2, status=503)
+def dynamics_is_away(flow: InStep) -> None:
+    flow.systems.delete(*flow.some(0.5))
+    flow.answer(DELTA, None, status=503)
 
 
 @refuses("a web page instead of data")

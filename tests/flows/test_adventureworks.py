@@ -1,7 +1,7 @@
 """AdventureWorks: its contacts alone, and its six tables whole, compared with computations from the files that share no
 code with anything.
 
-Skipped where the data is not beside the checkout (../shared/data/adventureworks).
+Skipped where the data is not there (`TEST_ADVENTUREWORKS` names its folder).
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_sixty_days_backwards_eight_at_once_beside_live_runs_end_as_without_them
             extracted += report["tally"]["extracted"]
             assert report["balanced"]
             under_way.remove((run, steps))
-        if chance.random() < 0.1:
+        if chance.random() < 0.06:
             assert airflow.place() == place, "a backfill moved the place"
             live_changes(systems, chance, lived)
             assert walk(airflow.mapping, f"live {lived}")["balanced"]
@@ -72,7 +72,7 @@ def test_sixty_days_backwards_eight_at_once_beside_live_runs_end_as_without_them
             lived += 1
     assert airflow.place() == place, "a backfill moved the place"
     print(f"{DAYS} runs sent {extracted} rows again, beside {lived} live runs with changes")
-    assert lived > 10
+    assert lived > 5
 
     walk(airflow.mapping, "next")
     assert not systems.differences()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import pytest
 from campaign_sync.errors import ReconcileError, RefusedError, TransientError
+from campaign_sync.hooks.dataverse import DataverseHook
 
 from tests.flows.importing import WORKFLOW, Imports
-from tests.flows.on_foot import walk_until_killed
+from tests.flows.on_foot import OnFoot, walk, walk_until_killed
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
 
@@ -91,6 +93,27 @@ def test_the_run_after_a_killed_one_converges(
     imports.walk("the run after")
     assert not systems.differences()
     assert not [name for name in imports.area() if "imports/" in name and name.endswith(".part")]
+
+
+def test_a_killed_load_counts_the_older_readings_of_rows_that_are_in_files(
+    airflow: RealAirflow, systems: Systems, monkeypatch: pytest.MonkeyPatch, no_waiting: None
+) -> None:
+    """One batch with every contact twice, as a read of the feed may list them."""
+    imports = Imports(airflow, systems, monkeypatch)
+    imports.use_files(bulk_from="always")
+    changes = DataverseHook.changes
+
+    def twice(*given: Any, **options: Any) -> Iterator[Any]:
+        yield next(iter(changes(*given, **options)))
+        systems.change(*({"id": key, "address1_city": "Møllehavn"} for key in systems.contacts()))
+        yield from changes(*given, **options)
+
+    monkeypatch.setattr(DataverseHook, "changes", twice)
+    OnFoot(airflow.mapping, RUN, goes_on=True).read()
+    die(airflow, Death("", "hooks.campaign_files", "CampaignFilesHook", "upload", before=True))
+    tally = imports.walk(RUN)
+    assert tally["created"] + tally["unchanged"] > 2 * CREATED - 5
+    assert not systems.differences()
 
 
 def test_a_lost_answer_to_the_signal_is_no_second_import(systems: Systems, imports: Imports) -> None:
@@ -262,6 +285,19 @@ def test_what_a_mapping_with_create_only_fields_updates_goes_by_rest(
     profile = systems.profiles()[key]
     assert (profile["location"]["city"], profile["cusFirstSeen"]) == ("Møllehavn", seen)
     assert others[0] not in systems.profiles()
+
+
+def test_a_replay_sends_create_only_fields_as_well(
+    airflow: RealAirflow, systems: Systems, imports: Imports
+) -> None:
+    imports.walk(RUN)
+    files, before = imports.counter("campaign.imported_files"), systems.profiles()
+    airflow.edit("from: createdon, updates: false", "from: modifiedon, updates: false")
+    tally = walk(airflow.mapping, "again", run_type="manual", replay=True)["tally"]
+    assert tally["updated"] == CREATED
+    assert imports.counter("campaign.imported_files") == files
+    after = systems.profiles()
+    assert not [key for key in after if after[key]["cusFirstSeen"] == before[key]["cusFirstSeen"]]
 
 
 def test_below_the_threshold_everything_goes_by_rest(

@@ -8,8 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from campaign_sync.hooks.dataverse import DataverseHook
+from campaign_sync.rows.storage import folder_of, read_document
+from campaign_sync.run.setting import GUARD
+from campaign_sync.settings import storage_root
 
-from tests.flows.real_airflow import RealAirflow, Run
+from tests.flows.on_foot import OnFoot
+from tests.flows.real_airflow import FLOW, RealAirflow, Run
 from tests.flows.systems import Systems
 
 #: So little that the tests' 60 contacts are enough to pass it.
@@ -202,6 +207,48 @@ def test_within_the_limit_nobody_is_asked(airflow: RealAirflow, systems: Systems
         run = airflow.run()
     assert run.tally == {"extracted": 3, "deleted": 3}
     assert not someone.asked
+    assert not systems.differences()
+
+
+def test_records_are_counted_only_if_the_number_of_rows_does_not_suffice(
+    airflow: RealAirflow, systems: Systems
+) -> None:
+    strict(airflow, "\nguard: {deletes: 3 or 50%}\n")
+    airflow.begin()
+    keys, found = sorted(systems.profiles()), []
+    for number in (3, 4):
+        systems.delete(*keys[:number])
+        run_id = f"{number} go"
+        OnFoot(airflow.mapping, run_id).walk()
+        told = read_document(folder_of(storage_root(), FLOW, run_id), GUARD)
+        found.append((told["deletes"], told["state"], told["present"]))
+        del keys[:number]
+    assert found == [(3, "within limits", 0), (4, "within limits", len(keys) + 4)]
+
+
+@pytest.mark.usefixtures("smaller_batches")
+def test_what_the_run_itself_has_written_is_no_harm_that_another_did(
+    airflow: RealAirflow, systems: Systems
+) -> None:
+    """The first load lists some contacts twice, and their last names were cleared between."""
+    systems.delete_rejected()
+    named = [key for key, row in systems.contacts().items() if row["lastname"]]
+    first = OnFoot(airflow.mapping, "first")
+    changes = DataverseHook.changes
+
+    def again(*given: Any, **options: Any) -> Iterator[Any]:
+        yield next(iter(changes(*given, **options)))
+        systems.change(*({"id": key, "lastname": None} for key in named))
+        yield from changes(*given, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DataverseHook, "changes", again)
+        first.read()
+    first.guard()
+    first.load()
+    report = first.reconcile()
+    assert report["balanced"]
+    assert report["tally"]["updated"]
     assert not systems.differences()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.flows.levels import Levels, level_tables
-from tests.flows.on_foot import walk_until_killed
+from tests.flows.on_foot import Asked, walk_until_killed
 from tests.flows.real_airflow import RealAirflow
 from tests.sandbox_process import Sandbox, start_sandbox
 
@@ -351,9 +353,15 @@ DEATHS = [("begin", 1, False), ("settle", 2, True), ("settle", 2, False), ("end_
 
 @pytest.mark.parametrize(("name", "nth", "before"), DEATHS)
 def test_a_run_killed_between_begin_and_settle_loses_no_child_and_hides_none(
-    levels_on_each_ledger: Levels, name: str, nth: int, before: bool
+    levels_on_each_ledger: Levels,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    nth: int,
+    before: bool,
 ) -> None:
+    from campaign_sync.ledger import begin
     from campaign_sync.ledger.ledger import Ledger
+    from campaign_sync.settings import ledger_url
 
     levels = levels_on_each_ledger
     first, second, third = family(levels)
@@ -365,6 +373,8 @@ def test_a_run_killed_between_begin_and_settle_loses_no_child_and_hides_none(
     walk_until_killed(levels.file(2), Ledger, name, nth, before=before)
     levels.run(1)
     assert levels.hidden() == set(), "the record may name either parent while it is in doubt"
+    Ledger(ledger_url()).end_run(levels.flow(2), "killed", "failed", {})
+    monkeypatch.setattr(begin, "UNDER_WAY", timedelta(0))  # by now all that the killed run sent has arrived
     levels.run_until_quiet()
     assert set(levels.records(1)) == {other}
     assert levels.records(2)[second]["l1Id"] == other
@@ -387,18 +397,15 @@ def test_a_parent_killed_while_it_was_deleted_takes_no_children_meanwhile(levels
 
 
 def test_a_hidden_records_404_does_not_say_that_it_is_gone(levels: Levels, airflow: RealAirflow) -> None:
-    """campaign.md §6.3: somebody deleted the parent in Campaign itself, and the ledger forgot it."""
-    first, second, _ = family(levels)
+    """campaign.md §6.3: somebody deleted the parent in Campaign itself, and the ledger was made to forget it."""
+    first = levels.add(1)
+    second = levels.add(2, l1=first)
     levels.run(1, 2)
-    levels.control(
-        "POST", "/sandbox/campaign/resources", {"resource": "cusL1", "replace": True, "delete": True}
-    )
-    levels.declare(THREE)
+    levels.lose(1, first)
     assert levels.hidden() == {second}
     airflow.ledger().forget("l1_to_things")
     levels.delete(2, second)
-    report = levels.run(2)
-    assert waits(report) == {"a record of l1_to_things": 1}
+    assert waits(levels.run(2)) == {"a record of l1_to_things": 1}
     assert second in levels.records(2)
     levels.run_until_quiet()
     assert first in levels.records(1)
@@ -407,15 +414,22 @@ def test_a_hidden_records_404_does_not_say_that_it_is_gone(levels: Levels, airfl
 
 def test_a_child_whose_update_meets_a_hidden_record_waits(levels: Levels, airflow: RealAirflow) -> None:
     first, second, _ = family(levels)
+    other = levels.add(1)
     levels.run(1, 2)
-    levels.control("POST", "/sandbox/campaign/resources", {"resource": "cusL1", "delete": True})
-    levels.declare(THREE)
-    airflow.ledger().forget("l1_to_things")
-    levels.change(2, second, "changed", l1=None)
+    levels.lose(1, first)
+    ledger = airflow.ledger()
+    known = ledger.known("l1_to_things", [other])
+    ledger.forget("l1_to_things")
+    nobody = pd.DataFrame(columns=["version", "step", "rule", "reason"])
+    ledger.settle("l1_to_things", known.assign(result="created"), nobody, "before", "")
+    levels.change(2, second, "changed", l1=other)
     assert waits(levels.run(2)) == {"a record of l1_to_things": 1}
+    assert ledger.counts("l2_to_things").rejected == 0
+    assert airflow.run("l1_to_things", replay=True).ok
     levels.run_until_quiet()
     assert first in levels.records(1)
-    assert levels.records(2)[second]["name"] == "changed"
+    assert (levels.records(2)[second]["name"], levels.records(2)[second]["l1Id"]) == ("changed", other)
+    assert levels.hidden() == set()
 
 
 def test_a_first_load_waits_for_the_parents_first_load(airflow: RealAirflow, levels_sandbox: Sandbox) -> None:
@@ -432,6 +446,21 @@ def test_a_first_load_waits_for_the_parents_first_load(airflow: RealAirflow, lev
     assert airflow.run("l3_to_things").state == "success"
     levels.run(1, 2, 3)
     assert [set(levels.records(level)) for level in (1, 2, 3)] == [{first}, {second}, {third}]
+
+
+def test_a_first_load_after_a_try_with_few_rows_waits_too(
+    airflow: RealAirflow, levels_sandbox: Sandbox
+) -> None:
+    levels = Levels(levels_sandbox, airflow.mappings)
+    levels.declare(THREE)
+    family(levels)
+    family(levels)
+    assert airflow.run("l2_to_things", limit=1).tally == {"extracted": 1, "parked": 1}
+    report = levels.run(2)
+    assert report["notes"] == ["nothing was read: waits for the first load of l1_to_things"]
+    levels.run(1, 2)
+    assert len(levels.records(2)) == 2
+    assert airflow.ledger().counts("l2_to_things").parked == 0
 
 
 def test_what_a_person_forces_does_not_wait_for_the_parents_first_load(
@@ -471,18 +500,17 @@ def test_preview_shows_what_a_row_waits_for(levels: Levels, airflow: RealAirflow
     assert "names a record of l1_to_things that is not surely in Campaign" in to_text(shown, mapping)
 
 
-def test_the_guard_counts_only_deletions_that_would_go_now(levels: Levels, airflow: RealAirflow) -> None:
+def test_the_guard_counts_only_deletions_that_would_go_now(levels: Levels) -> None:
     firsts = [levels.add(1) for _ in range(3)]
-    seconds = [levels.add(2, l1=first) for first in firsts]
+    for first in firsts:
+        levels.add(2, l1=first)
     levels.run(1, 2)
     levels.write(1, guard="{deletes: '1'}")
     levels.delete(1, *firsts)
-    report = levels.run(1)
-    assert report["tally"]["parked"] == 3
-    levels.delete(2, seconds[0])
-    levels.run(2)
-    assert levels.run(1)["tally"]["deleted"] == 1
-    assert set(levels.records(1)) == set(firsts[1:])
+    assert levels.run(1)["tally"]["parked"] == 3, "nothing to ask: nothing would go"
+    levels.run(2)  # Dynamics has emptied their lookups
+    with pytest.raises(Asked, match="3 deletes"):
+        levels.run(1)
 
 
 def test_what_stops_waiting_after_the_guard_looked_goes_in_the_next_run(

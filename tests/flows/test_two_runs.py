@@ -58,6 +58,7 @@ def an_hour_passes(airflow: RealAirflow) -> None:
     from campaign_sync.ledger import begin
 
     airflow.monkeypatch.setattr(begin, "UNDER_WAY", timedelta(0))
+    airflow.monkeypatch.setattr(begin, "import_timeout", lambda: timedelta(0))
 
 
 def moved(systems: Systems, keys: list[str], city: str) -> None:

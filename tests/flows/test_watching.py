@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.flows.on_foot import walk
+from tests.flows.on_foot import OnFoot, walk
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
 
@@ -230,11 +231,25 @@ def test_while_a_run_lasts_none_is_added(watch: Watch, systems: Systems) -> None
     assert watch.look(3) == [CHANGED]
 
 
-def test_a_backfill_holds_up_nothing(watch: Watch, systems: Systems) -> None:
-    watch.airflow.ledger().start_run(FLOW, "backfill__2026-11-19")
-    watch.supervisor.unfinished = {"backfill__2026-11-19"}
+def test_a_run_that_lasts_is_not_forgotten_behind_those_that_ended(watch: Watch, systems: Systems) -> None:
+    ledger = watch.airflow.ledger()
+    ledger.start_run(FLOW, "manual__1")
+    for day in range(10):
+        ledger.start_run(FLOW, f"backfill__{day}")
+        ledger.end_run(FLOW, f"backfill__{day}", "success", {})
+    watch.supervisor.unfinished = {"manual__1"}
     systems.add(firstname="Nora", emailaddress1="nora@alder.example")
-    assert watch.look(3) == [CHANGED]
+    assert watch.look(3) == []
+
+
+def test_a_backfill_holds_up_nothing(watch: Watch, systems: Systems) -> None:
+    """Its runs go by the names of those that it repeats; most of them wait in the queue."""
+    now = datetime.now(UTC)
+    OnFoot(watch.airflow.mapping, "scheduled__1", "backfill", (now - timedelta(days=1), now)).read()
+    watch.supervisor.unfinished = {"scheduled__1", "backfill__2", "backfill__3"}
+    systems.add(firstname="Nora", emailaddress1="nora@alder.example")
+    started = [minute for minute in range(40) if watch.look_for(1)]
+    assert started == [0, 5, 15, 35], "the first of them failed"
 
 
 def test_a_run_that_failed_is_followed_by_others_at_growing_intervals(watch: Watch, systems: Systems) -> None:
@@ -243,9 +258,10 @@ def test_a_run_that_failed_is_followed_by_others_at_growing_intervals(watch: Wat
     assert started == [0, 5, 15, 35, 75, 135, 195]
 
 
-def test_a_run_that_waits_in_the_queue_is_not_doubled(watch: Watch, systems: Systems) -> None:
+def test_a_run_that_began_late_is_not_doubled(watch: Watch, systems: Systems) -> None:
     systems.add(firstname="Nora", emailaddress1="nora@alder.example")
-    assert watch.look() == [CHANGED]
+    assert watch.look_for(4) == [CHANGED]
+    watch.airflow.ledger().start_run(FLOW, "asset_triggered__1")
     watch.supervisor.unfinished = {"asset_triggered__1"}
     assert watch.look_for(100) == []
 

@@ -170,8 +170,14 @@ def test_a_write_that_a_newer_one_overtook_leaves_the_row_in_doubt(ledger, resul
 
 def test_an_unchanged_row_raises_the_version_and_keeps_the_hash(ledger):
     settle(ledger, outcomes(a=(5, H1, "created"), b=(5, H1, "created")))
-    settle(ledger, outcomes(a=(8, None, "unchanged"), b=(9, None, "dropped"), c=(9, None, "unchanged")))
-    assert known(ledger, "a", "b", "c") == {"a": (8, H1, True, False), "b": (9, H1, True, False)}
+    settle(ledger, outcomes(a=(8, None, "unchanged"), c=(9, None, "unchanged")))
+    assert known(ledger, "a", "b", "c") == {"a": (8, H1, True, False), "b": (5, H1, True, False)}
+
+
+def test_a_dropped_row_raises_the_version_and_is_written_whatever_its_values_should_it_come_back(ledger):
+    settle(ledger, outcomes(a=(5, H1, "created"), b=(5, H1, "created")))
+    settle(ledger, outcomes(a=(9, None, "dropped"), b=(None, None, "dropped")))
+    assert known(ledger, "a", "b") == {"a": (9, None, True, False), "b": (5, None, True, False)}
 
 
 def test_an_unchanged_row_never_lifts_a_doubt(ledger):
@@ -417,6 +423,28 @@ def test_a_repeated_run_keeps_its_start_and_runs_are_listed_newest_first(ledger)
     assert runs[1].ended is None
 
 
+def test_a_run_that_has_not_ended_is_known_however_many_came_after_it(ledger):
+    ledger.start_run(FLOW, "slow")
+    for number in range(101):
+        ledger.start_run(FLOW, f"run {number}")
+        ledger.end_run(FLOW, f"run {number}", "success", {})
+    ledger.start_run("another flow", "its run")
+    assert ledger.running(FLOW) == [("slow", False)]
+    ledger.end_run(FLOW, "slow", "failed", {})
+    assert ledger.running(FLOW) == []
+
+
+def test_a_running_run_tells_whether_a_backfill_started_it_last(ledger):
+    ledger.start_run(FLOW, "scheduled__1")
+    ledger.end_run(FLOW, "scheduled__1", "success", {"created": 1})
+    ledger.start_run(FLOW, "scheduled__1", backfill=True)
+    assert ledger.running(FLOW) == [("scheduled__1", True)]
+    ledger.end_run(FLOW, "scheduled__1", "success", {"updated": 1})
+    assert ledger.runs(FLOW)[0].tally == {"updated": 1}
+    ledger.start_run(FLOW, "scheduled__1")
+    assert ledger.running(FLOW) == [("scheduled__1", False)]
+
+
 def test_a_forgotten_flow_is_as_new(ledger):
     ledger.start_run(FLOW, "run 1")
     ledger.open_place(FLOW, "run 1")
@@ -548,27 +576,30 @@ def test_the_whole_state_of_keys_is_told_in_one_row_each(ledger):
     settle(ledger, outcomes(d=(9, H1, "created")))
     settle(ledger, outcomes(d=(None, None, "deleted")))
     ledger.begin(FLOW, ["e"], "run 2")
+    ledger.start_run(FLOW, "run 3")
+    ledger.begin(FLOW, ["h"], "run 3")
     waiting = pd.DataFrame(
         {"version": [10], "kind": "parent", "waits_for": "s", "waits_key": "k", "reason": "r"}, index=["g"]
     )
     ledger.settle(FLOW, outcomes(), refusals(), "run 2", "mapping 1", parked=waiting)
-    told = ledger.state(FLOW, ["a", "b", "c", "d", "e", "f", "g", "a"])
+    told = ledger.state(FLOW, ["a", "b", "c", "d", "e", "f", "g", "h", "a"])
     assert list(told.columns) == [
-        "version", "sent_hash", "present", "in_doubt", "updated_at", "refused", "waits",
+        "version", "sent_hash", "present", "in_doubt", "updated_at", "refused", "waits", "busy",
     ]  # fmt: skip
     plain = told.drop(columns="updated_at").astype(object)
     assert {
         key: tuple(None if pd.isna(each) else each for each in row) for key, *row in plain.itertuples()
     } == {
-        "a": (5, H1, True, False, None, None),
-        "b": (6, H2, True, False, 7, None),
-        "c": (None, None, False, False, 8, None),
-        "d": (10, None, False, False, None, None),
-        "e": (0, None, False, True, None, None),
-        "f": (None, None, False, False, None, None),
-        "g": (None, None, False, False, None, 10),
+        "a": (5, H1, True, False, None, None, False),
+        "b": (6, H2, True, False, 7, None, False),
+        "c": (None, None, False, False, 8, None, False),
+        "d": (10, None, False, False, None, None, False),
+        "e": (0, None, False, True, None, None, False),
+        "f": (None, None, False, False, None, None, False),
+        "g": (None, None, False, False, None, 10, False),
+        "h": (0, None, False, True, None, None, True),
     }
-    assert told["updated_at"].isna().to_dict() == dict.fromkeys("abde", False) | dict.fromkeys("cfg", True)
+    assert told["updated_at"].isna().to_dict() == dict.fromkeys("abdeh", False) | dict.fromkeys("cfg", True)
 
 
 def test_a_row_put_in_doubt_is_looked_at_again_whatever_was_known_of_it(ledger):

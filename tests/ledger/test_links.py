@@ -91,14 +91,57 @@ def waiting(ledger, flow=TICKETS, sha="mapping 1"):
     return ledger.unsettled(flow, sha, 100)
 
 
-def test_a_row_may_name_only_what_is_there_beyond_doubt(ledger):
+def test_a_row_may_name_only_what_is_surely_there(ledger):
     assert begin(ledger, t1="s1", t2="never", t3=None) == ["t2"]
     assert ledger.known(TICKETS, ["t1", "t2", "t3"]).index.tolist() == ["t1", "t3"], "t2 is in doubt"
-    ledger.begin(STORES, ["s2"], "run 1")
+    leave(ledger, "s2")
     refused = ledger.begin(TICKETS, ["t4"], "run 1", names=names(t4="s2")).waiting
     assert refused.loc["t4"].tolist()[:3] == ["parent", STORES, "s2"]
     settle(ledger, STORES, s2=(None, "deleted"))
     assert begin(ledger, t4="s2") == ["t4"]
+
+
+def test_a_row_may_name_a_record_of_which_only_an_update_is_open(ledger):
+    ledger.begin(STORES, ["s1"], "run 1")
+    assert begin(ledger, t1="s1") == []
+    settle(ledger, STORES, rejected=["s1"], certain=False)
+    assert ledger.there(STORES, ["s1"]) == {"s1"}
+    ledger.begin(STORES, ["s1"], "run 2")
+    assert ledger.there(STORES, ["s1"]) == {"s1"}, "beside another that is open"
+    ledger.begin(STORES, ["s3"], "run 1")
+    assert ledger.there(STORES, ["s3"]) == set(), "it is only being created"
+
+
+@pytest.mark.parametrize("version", [None, 6])
+def test_a_record_may_be_named_again_once_nothing_of_its_deletion_is_open(ledger, version):
+    ledger.begin(STORES, ["s1", "s2"], "run 1", [version] * 2, deletions=["s1"])
+    assert ledger.there(STORES, ["s1", "s2"]) == {"s2"}
+    settle(ledger, STORES, rejected=["s1"], certain=False, s2=(6, "updated"))
+    ledger.begin(STORES, ["s1"], "run 2", [7])
+    settle(ledger, STORES, rejected=["s1"], run="run 2")
+    assert ledger.there(STORES, ["s1"]) == set(), "a refused update says nothing about the deletion before it"
+    settle(ledger, STORES, s1=(7, "updated"), run="run 2")
+    assert ledger.there(STORES, ["s1"]) == set(), "the deletion may still arrive"
+    ledger.begin(STORES, ["s2"], "run 1", deletions=["s2"])
+    settle(ledger, STORES, rejected=["s2"])
+    assert ledger.there(STORES, ["s2"]) == {"s2"}, "Campaign surely refused to delete it"
+
+
+def test_a_record_that_a_deletion_in_an_older_version_reached_last_may_not_be_named(ledger):
+    settle(ledger, STORES, s1=(7, "updated"))
+    settle(ledger, STORES, s1=(6, "deleted"), run="run 2")
+    assert ledger.there(STORES, ["s1"]) == set()
+    ledger.begin(STORES, ["s1"], "run 3", [7])
+    settle(ledger, STORES, s1=(7, "updated"), run="run 3")
+    assert ledger.there(STORES, ["s1"]) == {"s1"}
+
+
+def test_a_record_that_a_comparison_doubts_may_not_be_named_until_it_is_written(ledger):
+    ledger.doubt(STORES, ["s1"])
+    assert ledger.there(STORES, ["s1"]) == set()
+    ledger.begin(STORES, ["s1"], "run 2", [2])
+    settle(ledger, STORES, s1=(2, "updated"), run="run 2")
+    assert ledger.there(STORES, ["s1"]) == {"s1"}
 
 
 def test_a_record_that_may_be_named_is_not_deleted(ledger):

@@ -13,7 +13,7 @@ from campaign_sync.ledger import begin
 from campaign_sync.ledger.ledger import Ledger
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
-FLOW = "contacts_to_profiles"
+FLOW, CHILDREN = "contacts_to_profiles", "tickets_to_tickets"
 OLD, NEW = b"1" * 16, b"2" * 16
 SHA = "mapping 1"
 
@@ -48,12 +48,25 @@ def ledger(request, tmp_path) -> Ledger:
     return ledger
 
 
-def settle(ledger, run, **rows):
-    """key=(version, hash, result)"""
+def settle(ledger, run, *, parked=None, refused=None, **rows):
+    """key=(version, hash, result); of row "a": (version, what it waits for), the version that was refused"""
     columns = ["version", "sent_hash", "result"]
     outcomes = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object)
     refusals = pd.DataFrame(columns=["version", "step", "rule", "reason", "certain"], dtype=object)
-    ledger.settle(FLOW, outcomes, refusals, run, SHA)
+    if refused is not None:
+        refusals.loc["a"] = [refused, "load", "r", "because", True]
+    waits = None
+    if parked is not None:
+        version, kind = parked
+        told = {
+            "version": version,
+            "kind": kind,
+            "waits_for": CHILDREN,
+            "waits_key": "c",
+            "reason": "because",
+        }
+        waits = pd.DataFrame(told, index=["a"], dtype=object)
+    ledger.settle(FLOW, outcomes, refusals, run, SHA, parked=waits)
 
 
 def write(ledger, run, version, result="updated"):
@@ -70,6 +83,10 @@ def to_look_at(ledger):
 
 def an_hour_passes(monkeypatch):
     monkeypatch.setattr(begin, "UNDER_WAY", timedelta(0))
+
+
+def imports_time_out(monkeypatch):
+    monkeypatch.setattr(begin, "import_timeout", lambda: timedelta(0))
 
 
 def test_a_row_of_which_something_newer_is_known_is_not_begun(ledger):
@@ -135,14 +152,47 @@ def test_a_write_beside_one_that_nobody_hears_of_again_is_looked_at_once_more_af
     assert ledger.counts(FLOW).in_doubt == 0
 
 
-def test_a_row_that_a_run_is_writing_is_left_to_it_until_it_ends_or_an_hour_has_passed(ledger, monkeypatch):
+def test_a_row_that_a_run_is_writing_is_left_to_it_until_it_ends_or_its_import_cannot_end_any_more(
+    ledger, monkeypatch
+):
     ledger.begin(FLOW, ["a"], "slow", [6])
+    an_hour_passes(monkeypatch)
     assert to_look_at(ledger) == set()
     with monkeypatch.context() as patch:
-        an_hour_passes(patch)
+        imports_time_out(patch)
         assert to_look_at(ledger) == {"a"}
     ledger.end_run(FLOW, "slow", "failed", {})
     assert to_look_at(ledger) == {"a"}
+
+
+def test_a_write_beside_an_import_that_may_last_for_hours_leaves_the_row_in_doubt(ledger, monkeypatch):
+    ledger.begin(FLOW, ["a"], "slow", [6])
+    an_hour_passes(monkeypatch)
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
+
+
+def test_a_row_is_sure_again_after_the_next_write_however_often_it_changes(ledger, monkeypatch):
+    ledger.begin(FLOW, ["a"], "slow", [6])  # and is killed
+    ledger.end_run(FLOW, "slow", "failed", {})
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
+    ledger.start_run(FLOW, "next")
+    assert write(ledger, "next", 8)
+    assert ledger.counts(FLOW).in_doubt == 0
+
+
+def test_a_run_that_repeats_its_own_write_is_sure_of_it(ledger):
+    ledger.begin(FLOW, ["a"], "live", [7])
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 0
+
+
+def test_a_run_that_repeats_its_write_beside_another_stays_in_doubt(ledger):
+    ledger.begin(FLOW, ["a"], "slow", [6])
+    ledger.begin(FLOW, ["a"], "live", [7])
+    assert write(ledger, "live", 7)
+    assert ledger.counts(FLOW).in_doubt == 1
 
 
 def test_an_older_read_that_is_dropped_settles_no_doubt(ledger):
@@ -154,6 +204,55 @@ def test_an_older_read_that_is_dropped_settles_no_doubt(ledger):
     for run in ("slow", "live"):
         ledger.end_run(FLOW, run, "success", {})
     assert to_look_at(ledger) == {"a"}
+
+
+def park_deletion(ledger, run):
+    """Dynamics has deleted row "a", and a record still names it."""
+    settle(ledger, run, parked=(None, "children"))
+
+
+def waits(ledger):
+    return ledger.parked(FLOW)["kind"].to_dict()
+
+
+def test_a_row_whose_deletion_another_run_parked_meanwhile_is_not_begun(ledger):
+    park_deletion(ledger, "live")
+    assert not write(ledger, "slow", 5)
+    assert not write(ledger, "slow", 900)
+    assert waits(ledger) == {"a": "children"}
+    assert to_look_at(ledger) == {"a"}, "nobody names it here: the deletion is due"
+
+
+@pytest.mark.parametrize("result", ["created", "updated", "unchanged", "dropped"])
+def test_what_was_read_before_a_deletion_was_parked_does_not_end_its_wait(ledger, result):
+    ledger.begin(FLOW, ["a"], "slow", [5])
+    park_deletion(ledger, "live")
+    settle(ledger, "slow", a=(5, NEW, result))
+    settle(ledger, "live", a=(5, NEW, result))
+    assert waits(ledger) == {"a": "children"}
+
+
+def test_a_refusal_or_a_wait_of_what_was_read_before_does_not_end_a_deletions_wait(ledger):
+    park_deletion(ledger, "live")
+    settle(ledger, "slow", refused=5)
+    settle(ledger, "slow", parked=(5, "parent"))
+    assert waits(ledger) == {"a": "children"}
+
+
+@pytest.mark.parametrize("result", ["updated", "unchanged", "dropped"])
+def test_what_a_later_run_reads_ends_a_deletions_wait(ledger, result):
+    park_deletion(ledger, "live")
+    ledger.start_run(FLOW, "next")
+    assert ledger.begin(FLOW, ["a"], "next", [6]).keys
+    settle(ledger, "next", a=(6, NEW, result))
+    assert waits(ledger) == {}
+
+
+@pytest.mark.parametrize("version", [None, 5])
+def test_a_deletion_ends_the_wait_of_a_deletion_whoever_parked_it(ledger, version):
+    park_deletion(ledger, "live")
+    settle(ledger, "slow", a=(version, None, "deleted"))
+    assert waits(ledger) == {}
 
 
 def test_many_rows_are_begun_in_their_own_versions(ledger):

@@ -102,10 +102,14 @@ def test_the_schema_refuses_in_the_editor_what_the_loader_refuses(name):
 
 
 def test_the_examples_of_the_page_are_mappings_that_load(tmp_path):
+    from campaign_sync.events.file import load_events
     from campaign_sync.mapping.file import load_mapping
 
     sections = [block.split("```")[0] for block in PAGE.split("```yaml\n")[2:]]
-    body = "".join(sections)
+    (events,) = [each for each in sections if "direction: to_dynamics" in each]
+    (tmp_path / "events_to_activities.yaml").write_text(events, encoding="utf-8")
+    assert load_events(tmp_path / "events_to_activities.yaml").tasks.click is not None
+    body = "".join(each for each in sections if each != events)
     (tmp_path / "contacts_to_profiles.yaml").write_text(
         f"description: The page\nextract: {{table: contact}}\nload: {{resource: profile}}\n{body}",
         encoding="utf-8",

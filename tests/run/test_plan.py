@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from campaign_sync.mapping.file import load_mapping
-from campaign_sync.run.plan import plan_writes, row_hashes
+from campaign_sync.run.plan import plan_writes
 from campaign_sync.run.report import Tally
+from campaign_sync.run.row_hashes import row_hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.compare.values import differing
 from campaign_sync.run.row_hashes import DIGEST, row_hashes
+from campaign_sync.schema import is_objection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ class Rules(NamedTuple):
             fields,
             tuple(name for name, how in mapping.map.items() if how.updates or how.key),
             frozenset(fields) & mapping.links().keys(),
-            frozenset(name for name in fields if _is_consent(resource.fields[name].name)),
+            frozenset(name for name in fields if is_objection(resource.fields[name].name)),
             mapping.extract.deletes == "apply",
             bool(mapping.filter and mapping.filter.filtered_out == "delete"),
         )
@@ -114,6 +115,7 @@ def judge(
     fate = np.select(
         [
             both & ~different,
+            (absent | different | gone | out) & memory.busy,
             objected,
             (absent | different) & memory.refused,
             (absent | different | gone | out) & memory.waits,
@@ -127,8 +129,8 @@ def judge(
             gone | out,
         ],
         [
-            "agrees", "opted out in Campaign", "rejected", "parked", "missing", "wrong link", "edited in Campaign",
-            "stale", "rejected", "unknown", "extra", "kept",
+            "agrees", "moved", "opted out in Campaign", "rejected", "parked", "missing", "wrong link",
+            "edited in Campaign", "stale", "rejected", "unknown", "extra", "kept",
         ],
         default="dropped",
     )  # fmt: skip
@@ -142,6 +144,9 @@ class _Memory(NamedTuple):
     sent: Mask  # just these values were sent, beyond doubt
     refused: Mask  # in the version that Dynamics has now
     waits: Mask  # the same, or a deletion that waits
+    busy: (
+        Mask  # a run that has not ended has it in hand: what it writes, or has in a file, is still on its way
+    )
 
 
 def _memory(
@@ -150,7 +155,9 @@ def _memory(
     import numpy as np
 
     told = known.reindex(keys)
-    present, doubted = (told[name].fillna(False).to_numpy(dtype=bool) for name in ("present", "in_doubt"))
+    present, doubted, busy = (
+        told[name].fillna(False).to_numpy(dtype=bool) for name in ("present", "in_doubt", "busy")
+    )
     versions = np.full(len(keys), np.iinfo(np.int64).max)
     versions[here >= 0] = dynamics["@version"].to_numpy(dtype=np.int64)[here[here >= 0]]
     refused = told["refused"].fillna(-1).to_numpy(dtype=np.int64)
@@ -165,6 +172,7 @@ def _memory(
         sent,
         (refused >= versions) & (here >= 0),
         np.where(here >= 0, waits >= versions, waits >= 0),
+        busy,
     )
 
 
@@ -176,8 +184,3 @@ def _names(differs: dict[str, Mask], length: int) -> list[str]:
         for at in np.flatnonzero(mask):
             names[at] = f"{names[at]},{name}" if names[at] else name
     return names
-
-
-def _is_consent(name: str) -> bool:
-    """The eight attributes by which people object, under either spelling (campaign.md §5)."""
-    return name.startswith(("blackList", "denyList")) or name == "ccpaOptOut"

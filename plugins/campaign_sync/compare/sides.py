@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_sync.compare.fates import ENDS, Rules
 from campaign_sync.hooks.campaign_records import KEY, Records, as_records
 from campaign_sync.rows.batch import Batch
-from campaign_sync.rows.storage import documents, read_bytes, remove, write_bytes
+from campaign_sync.rows.storage import documents, parquet_bytes, read_parquet, remove, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +67,7 @@ def keep_records(pages: Iterable[Records], folder: str) -> tuple[int, int]:
     def write() -> None:
         nonlocal files
         files += 1
-        write_bytes(f"{folder}/{files:05d}{HELD}", _parquet(pa.concat_tables(waiting)))
+        write_bytes(f"{folder}/{files:05d}{HELD}", parquet_bytes(pa.concat_tables(waiting)))
         waiting.clear()
 
     for page in pages:
@@ -83,11 +83,8 @@ def keep_records(pages: Iterable[Records], folder: str) -> tuple[int, int]:
 
 def held_records(folder: str) -> Iterator[pa.Table]:
     """What :func:`keep_records` wrote."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
     for name in documents(folder, HELD):
-        yield parquet.read_table(pa.BufferReader(read_bytes(f"{folder}/{name}")))
+        yield read_parquet(f"{folder}/{name}")
 
 
 def _cast(column: Any, kind: pa.DataType) -> Any:
@@ -96,13 +93,3 @@ def _cast(column: Any, kind: pa.DataType) -> Any:
     values = pa.array(column, from_pandas=True)
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return values.cast(kind)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
 
 from campaign_sync.hooks.campaign_records import KEY
-from campaign_sync.rows.storage import read_bytes, write_bytes
+from campaign_sync.rows.storage import read_parquet, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,10 +68,8 @@ def deal_out(tables: Iterable[pa.Table], schema: pa.Schema, slices: int, folder:
 def read_slice(folder: str, number: int, side: Side) -> pd.DataFrame:
     """One side of a slice: index key; of a key that was listed twice, the row that was listed last."""
     import pandas as pd
-    import pyarrow as pa
-    from pyarrow import parquet
 
-    table = parquet.read_table(pa.BufferReader(read_bytes(_uri(folder, number, side))))
+    table = read_parquet(_uri(folder, number, side))
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype).set_index(KEY)
     return frame[~frame.index.duplicated(keep="last")]
 

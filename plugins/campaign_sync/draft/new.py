@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.draft.example import invented
 from campaign_sync.draft.names import flow_name, plain_name
-from campaign_sync.draft.pairs import ID_LENGTH, Pair, fillable, find_pairs, is_objection, near_misses
+from campaign_sync.draft.pairs import Pair, fillable, find_pairs, near_misses
 from campaign_sync.draft.text import Draft, Link, to_text, too_long, without_name
 from campaign_sync.errors import SyncError
 from campaign_sync.mapping.file import Mapping, parse_mapping
 from campaign_sync.rows.checks import check_expectations
 from campaign_sync.rows.examples import outcome, run_examples
 from campaign_sync.rows.fitting import check_examples, check_types
-from campaign_sync.schema import ResourceSchema, TableSchema
+from campaign_sync.schema import GUID_LENGTH, ResourceSchema, TableSchema, is_objection
 
 if TYPE_CHECKING:
     from campaign_sync.hooks.campaign import CampaignHook
@@ -84,7 +84,7 @@ def find_links(
     free = [
         field.name
         for field in fillable(resource)
-        if field.type == "string" and (field.length or ID_LENGTH) >= ID_LENGTH
+        if field.type == "string" and (field.length or GUID_LENGTH) >= GUID_LENGTH
         if field.name not in {pair.target for pair in pairs}
     ]
     links: list[Link] = []
@@ -149,7 +149,10 @@ def _decisions(draft: Draft) -> list[str]:
     """What a person decides before the first run, one line each."""
     key, name = draft.pairs[0], draft.resource.name
     lines = [
-        f"key: is {key.target} an identification key of {name}? Metadata does not tell; an administrator does"
+        (
+            f"key: is {key.target} an identification key of {name}? Metadata does not tell; "
+            "`check --live` does, once records have keys"
+        )
     ]
     if "statecode" in draft.table.columns:
         lines.append("filter: do inactive rows go too? As drafted they do")

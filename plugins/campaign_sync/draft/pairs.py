@@ -16,10 +16,8 @@ from campaign_sync.mapping.wording import meant
 from campaign_sync.rows.cells import kind_of
 from campaign_sync.rows.conversions import CONVERSIONS
 from campaign_sync.rows.lengths import WRITTEN, longest
-from campaign_sync.schema import Column, Field, ResourceSchema, TableSchema
+from campaign_sync.schema import GUID_LENGTH, Column, Field, ResourceSchema, TableSchema, is_objection
 
-#: A Dataverse id has so many characters.
-ID_LENGTH = 36
 #: Characters of a code, such as that of a country; whoever has more room writes words.
 LONGEST_CODE = 3
 
@@ -165,11 +163,6 @@ def sendable(table: TableSchema) -> Iterator[Column]:
         yield column
 
 
-def is_objection(field: str) -> bool:
-    """Whether a field of Campaign is somebody's opt-out (campaign.md §5)."""
-    return field.startswith(("blackList", "denyList")) or field == "ccpaOptOut"
-
-
 def is_consent(column: str) -> bool:
     """Whether a column of Dynamics says what somebody agreed or objected to."""
     return column.startswith("donot") or column == "followemail" or "optin" in column or "optout" in column
@@ -201,7 +194,7 @@ def _key_field(table: TableSchema, resource: ResourceSchema, taken: Mapping[str,
     roomy = [
         field
         for field in fillable(resource)
-        if field.type == "string" and (field.length or ID_LENGTH) >= ID_LENGTH and field.name not in taken
+        if field.type == "string" and (field.length or GUID_LENGTH) >= GUID_LENGTH and field.name not in taken
     ]
     ids = [f"{plain_name(each)}id" for each in (resource.name, table.name)]
     favourites = ["externalid", *ids, "id", plain_name(table.key)]
@@ -213,9 +206,7 @@ def _key_field(table: TableSchema, resource: ResourceSchema, taken: Mapping[str,
 
     if not roomy:
         problem = f"no field of {resource.name} can hold the key"
-        remedy = (
-            f"In Campaign, give it a text field of at least {ID_LENGTH} characters with an identification key"
-        )
+        remedy = f"In Campaign, give it a text field of at least {GUID_LENGTH} characters with an identification key"
         raise SyncError(problem, f"resource {resource.name}", remedy)
     return min(roomy, key=liking)
 

@@ -11,12 +11,12 @@ from textwrap import wrap
 from typing import Any, NamedTuple
 
 from campaign_sync.draft.names import plain_name, plural, singular, without_cus
-from campaign_sync.draft.pairs import Pair, fillable, is_code, is_consent, is_objection, near_misses, sendable
+from campaign_sync.draft.pairs import Pair, fillable, is_code, is_consent, near_misses, sendable
 from campaign_sync.mapping.yaml_lines import canonical, read_yaml
 from campaign_sync.rows.cells import kind_of
 from campaign_sync.rows.conversions import WAYS_OUT
 from campaign_sync.rows.lengths import longest
-from campaign_sync.schema import Column, ResourceSchema, TableSchema
+from campaign_sync.schema import Column, ResourceSchema, TableSchema, is_objection
 
 WIDTH = 110
 ADDRESS = r"'^[^@\s]+@[^@\s]+\.[^@\s.]+$'"

@@ -1,6 +1,6 @@
 """Carries out one planned write against Campaign, with one engine call where one is enough.
 
-Not for deciding what to write (plan.py) and not for reading the texts of errors (campaign_answers.py)."""
+Not for deciding what to write (run/plan.py) and not for reading the texts of errors (campaign_answers.py)."""
 
 from __future__ import annotations
 

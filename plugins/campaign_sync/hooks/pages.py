@@ -1,6 +1,6 @@
 """Turns a page of Dataverse JSON into an Arrow record batch, without a Python object per row.
 
-Not for fetching pages (dataverse.py) and not for changing values (transform.py)."""
+Not for fetching pages (dataverse.py) and not for changing values (rows/transform.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The queries of comparisons: which listed rows differ from what the ledger knows, which keys it expects, all it knows.
+"""Queries for healing (run/healing.py) and full comparisons (compare/): which listed rows differ, which keys are known.
 
-Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows (``run/comparison.py``).
+Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows from what they find.
 """
 
 from __future__ import annotations
@@ -48,10 +48,13 @@ def differing_query(flow: str, mapping_sha: str) -> Select[Any]:
 
 
 def state_query(flow: str) -> Select[Any]:
-    """All that is known of the staged keys: of the record, of its rejection, and whether it waits."""
+    """All that is known of the staged keys: of the record, its rejection, whether it waits, or is just written."""
     known = and_(records.c.flow == flow, records.c.source_key == wanted.c.source_key)
     refused = and_(rejections.c.flow == flow, rejections.c.source_key == wanted.c.source_key)
     waits = and_(parked.c.flow == flow, parked.c.source_key == wanted.c.source_key)
+    at_work = exists().where(
+        runs.c.flow == flow, runs.c.run_id == records.c.run_id, runs.c.state == "running"
+    )
     return select(
         wanted.c.source_key,
         records.c.version,
@@ -61,6 +64,7 @@ def state_query(flow: str) -> Select[Any]:
         records.c.updated_at,
         rejections.c.version,
         parked.c.version,
+        and_(func.coalesce(records.c.doubt, 0) > 0, at_work),
     ).select_from(wanted.outerjoin(records, known).outerjoin(rejections, refused).outerjoin(parked, waits))
 
 

@@ -132,7 +132,10 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         found = _found_version(connection)
         if found is None or found < SCHEMA_VERSION:
-            stored.create_all(connection)  # a newer version only ever adds tables
+            stored.create_all(connection)  # a newer version only ever adds tables and indexes
+            for table in stored.sorted_tables:
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
         return max(found or 0, SCHEMA_VERSION)
 
@@ -169,7 +172,7 @@ def _normalised(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise RefusedError("ledger", "connection", None, "", "its address cannot be read", remedy) from None
-    # psycopg2 comes with Airflow's Postgres provider; Airflow writes connections as postgres://.
+    # psycopg2 is in requirements.txt; Airflow writes connections as postgres://.
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg2")
     usable = parsed.drivername == "postgresql+psycopg2" or (

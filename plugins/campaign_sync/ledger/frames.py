@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.arrow import one_array
 from campaign_sync.waits import COLUMNS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
     import pyarrow as pa
 
     column = pd.Series(keys if isinstance(keys, pd.Index) else list(keys), dtype=pd.ArrowDtype(pa.string()))
-    return {"source_key": _array(column.drop_duplicates().sort_values(), pa.string())}
+    return {"source_key": one_array(column.drop_duplicates().sort_values(), pa.string())}
 
 
 def write_columns(keys: Iterable[str], versions: Iterable[int | None] | None) -> dict[str, pa.Array]:
@@ -125,6 +126,7 @@ def state_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
         "updated_at": pa.timestamp("us", tz="UTC"),
         "refused": pa.int64(),
         "waits": pa.int64(),
+        "busy": pa.bool_(),
     }
     return _frame(types, rows)
 
@@ -148,17 +150,8 @@ def _last_per_key(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 def _columns(frame: pd.DataFrame, types: dict[str, Any]) -> dict[str, pa.Array]:
     import pyarrow as pa
 
-    keys = {"source_key": _array(frame.index, pa.string())}
-    return keys | {name: _array(frame[name], kind) for name, kind in types.items()}
-
-
-def _array(values: Any, kind: Any) -> pa.Array:
-    import pyarrow as pa
-
-    if not len(values):  # an empty frame need not have types
-        return pa.array([], kind)
-    made = pa.array(values, kind, from_pandas=True)
-    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+    keys = {"source_key": one_array(frame.index, pa.string())}
+    return keys | {name: one_array(frame[name], kind) for name, kind in types.items()}
 
 
 def _frame(types: dict[str, Any], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What we have written where, and where each flow stands in the change feed: keys and hashes only.
 
-Not for deciding what to write (``plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
+Not for deciding what to write (``run/plan.py``). Order of a delivery: ``begin`` → the calls → ``settle`` →
 ``end_run``; a crash between any two repeats work, and neither loses nor doubles it.
 """
 
@@ -10,7 +10,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from campaign_sync.errors import ReconcileError
 from campaign_sync.ledger.begin import begin_writes, put_in_doubt, to_look_at
@@ -31,7 +43,7 @@ from campaign_sync.ledger.frames import (
     write_columns,
 )
 from campaign_sync.ledger.links import (
-    Wait,
+    Withheld,
     begin_links,
     let_go,
     lock_flows,
@@ -52,7 +64,7 @@ from campaign_sync.ledger.parking import (
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
 from campaign_sync.ledger.signals import Signals
-from campaign_sync.ledger.tables import links, parked, places, records, rejections, runs
+from campaign_sync.ledger.tables import linked_fields, links, parked, places, records, rejections, runs
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -66,7 +78,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Counts", "Ledger", "Move", "Place", "Run"]
+__all__ = ["Counts", "Ledger", "Move", "Place", "Run", "Running"]
 
 
 class Place(NamedTuple):
@@ -110,6 +122,13 @@ class Move(NamedTuple):
     heals: bool = False  # a place that has expired moves only if what it missed was found
 
 
+class Running(NamedTuple):
+    """A run that has not ended."""
+
+    run_id: str
+    backfill: bool
+
+
 class Run(NamedTuple):
     """One run of a flow."""
 
@@ -146,7 +165,7 @@ class Ledger:
             return known_frame(found.all())
 
     def there(self, flow: str, keys: Iterable[str]) -> set[str]:
-        """Those of these keys whose records are in Campaign beyond doubt, so that another record may name them."""
+        """Those of these keys whose records are surely in Campaign, so that another record may name them."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
             among = records.c.source_key.in_(select(wanted.c.source_key))
@@ -170,7 +189,7 @@ class Ledger:
     def state(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """All that is known of these keys, one row each: index key, columns version (missing: not known), sent_hash,
         present, in_doubt, updated_at, refused (the version that was rejected; missing: none was), waits (the version
-        that is parked; missing: none is).
+        that is parked; missing: none is), busy (in doubt, and the run that writes it has not ended).
         """
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
@@ -203,7 +222,7 @@ class Ledger:
         named = names if names is not None and len(names) else None
         with self._database.write() as connection:
             self._database.stage(connection, planned, write_columns(keys, versions))
-            refused: list[Wait] = []
+            refused: list[Withheld] = []
             if named is not None or deletions:
                 parents = () if named is None else named["parent_flow"].unique()
                 lock_flows(connection, reads=parents, writes=[flow] if deletions else [])
@@ -215,7 +234,8 @@ class Ledger:
                 self._database.stage(connection, doomed, key_columns(deletions))
                 refused += named_records(connection, flow, doomed)
                 withhold_named(connection, flow)
-            going = begin_writes(connection, flow, run_id, _now(), versioned=versions is not None)
+            versioned, deletes = versions is not None, bool(deletions)
+            going = begin_writes(connection, flow, run_id, _now(), versioned=versioned, deletes=deletes)
             if named is not None:
                 begin_links(connection, flow)
         return Begun(going, waits_frame(refused))
@@ -260,18 +280,20 @@ class Ledger:
                 settle_links(connection, flow)
                 take_back_links(connection, flow, run_id)
             settle_rejections(connection, flow, run_id, mapping_sha, _now())
-            clear_parked(connection, flow)
+            clear_parked(connection, flow, run_id)
             if parked is not None and len(parked):
                 self._database.stage(connection, waiting, parked_columns(parked))
                 settle_parked(connection, flow, run_id, mapping_sha, _now())
 
-    def taken_over(self, flow: str, keys: Iterable[str], run_id: str) -> int:
-        """How many of these rows another run has begun to write, or written, since this run began to."""
+    def taken_over(self, flow: str, keys: Iterable[str], run_id: str) -> set[str]:
+        """Those of these keys whose records another run was the last to begin with, or to write."""
         with self._database.read() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
             among = records.c.source_key.in_(select(wanted.c.source_key))
-            others = select(func.count()).where(records.c.flow == flow, among, records.c.run_id != run_id)
-            return int(connection.execute(others).scalar_one())
+            others = select(records.c.source_key).where(
+                records.c.flow == flow, among, records.c.run_id != run_id
+            )
+            return set(connection.execute(others).scalars())
 
     def rejected(self, flow: str, limit: int | None = None, rule: str | None = None) -> pd.DataFrame:
         """Rows that should have gone and could not, the longest waiting first; of one rule only, if named."""
@@ -297,7 +319,8 @@ class Ledger:
         """Keys to look at again: judged by another version of the mapping, in doubt and not refused often, or parked
         and no longer waiting.
 
-        A row that a run which has not ended is just writing is left to that run, for an hour at most.
+        A row that a run which has not ended is just writing is left to that run, for as long as it may wait for an
+        import.
         """
         judged = (
             select(rejections.c.source_key)
@@ -311,7 +334,9 @@ class Ledger:
         )
         doubted = (
             select(records.c.source_key)
-            .where(records.c.flow == flow, to_look_at(_now()), ~exists().where(refused))
+            # The zero written out: SQLite takes the index of these few rows only if it sees the index's own words.
+            .where(records.c.flow == flow, records.c.doubt > literal_column("0"))
+            .where(to_look_at(_now()), ~exists().where(refused))
             .where(~still_waiting(flow, records.c.source_key, mapping_sha))
             .order_by(records.c.updated_at, records.c.source_key)
         )
@@ -362,20 +387,20 @@ class Ledger:
                 update(places).where(places.c.flow == flow).values(state="expired", moved_at=_now())
             )
 
-    def start_run(self, flow: str, run_id: str, links: Mapping[str, str] | None = None) -> None:
+    def start_run(
+        self, flow: str, run_id: str, links: Mapping[str, str] | None = None, *, backfill: bool = False
+    ) -> None:
         """Remembers that a run began; a run that is cleared and repeated keeps its first start.
 
         :param links: field → parent flow, as the mapping has it; what records name through other fields is let go.
+        :param backfill: the run is a backfill's; its id does not tell (airflow.md §5).
         """
+        begun = {"state": "running", "tally": {"backfill": True} if backfill else None}
         with self._database.write() as connection:
             let_go(connection, flow, links or {})
-            insert = insert_into(connection, runs).values(
-                flow=flow, run_id=run_id, started=_now(), state="running"
-            )
+            insert = insert_into(connection, runs).values(flow=flow, run_id=run_id, started=_now(), **begun)
             connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["flow", "run_id"], set_={"state": "running", "ended": None}
-                )
+                insert.on_conflict_do_update(index_elements=["flow", "run_id"], set_=begun | {"ended": None})
             )
 
     def end_run(
@@ -395,6 +420,14 @@ class Ledger:
         with self._database.read() as connection:
             query = select(*columns).where(runs.c.flow == flow).order_by(runs.c.started.desc()).limit(limit)
             return [Run(*row) for row in connection.execute(query)]
+
+    def running(self, flow: str) -> list[Running]:
+        """The runs of a flow that have begun and not ended, as far as the ledger was told."""
+        with self._database.read() as connection:
+            query = select(runs.c.run_id, runs.c.tally).where(runs.c.flow == flow, runs.c.state == "running")
+            return [
+                Running(run_id, "backfill" in (tally or {})) for run_id, tally in connection.execute(query)
+            ]
 
     def is_empty(self, flow: str) -> bool:
         """Whether nothing of this flow was ever written, nor begun to be, nor waits to be."""
@@ -427,7 +460,7 @@ class Ledger:
     def forget(self, flow: str) -> None:
         """Forgets a flow entirely: the next run starts as its first."""
         with self._database.write() as connection:
-            for table in (places, records, rejections, runs, links, parked, *EVENT_TABLES):
+            for table in (places, records, rejections, runs, links, linked_fields, parked, *EVENT_TABLES):
                 connection.execute(delete(table).where(table.c.flow == flow))
 
 

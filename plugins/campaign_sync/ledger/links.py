@@ -18,6 +18,7 @@ from sqlalchemy import (
     distinct,
     exists,
     func,
+    insert,
     literal,
     or_,
     select,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import links, records
+from campaign_sync.ledger.tables import BEGUN, GOING, linked_fields, links, records
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -40,7 +41,7 @@ THERE, COMING, LEAVING = 0, 1, 2
 ADVISORY_LOCKS = 0x11_4B5  # any number, the same for every task: the first half of the locks on flows
 
 
-class Wait(NamedTuple):
+class Withheld(NamedTuple):
     """A row that may not be written now, and what it waits for (``waits.COLUMNS``)."""
 
     key: str
@@ -51,8 +52,8 @@ class Wait(NamedTuple):
 
 
 def surely_there(table: FromClause = records) -> ColumnElement[bool]:
-    """In Campaign beyond doubt; only then may another record name it (campaign.md §6.3)."""
-    return and_(table.c.present, table.c.doubt == 0)
+    """In Campaign, whatever it holds, and not about to go; only then may another record name it (campaign.md §6.3)."""
+    return and_(table.c.present, table.c.doubt.bitwise_and(GOING) == 0)
 
 
 def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[str]) -> None:
@@ -71,7 +72,7 @@ def lock_flows(connection: Connection, reads: Iterable[str], writes: Iterable[st
         connection.execute(select(lock(ADVISORY_LOCKS, number)))
 
 
-def orphans_among_staged(connection: Connection) -> list[Wait]:
+def orphans_among_staged(connection: Connection) -> list[Withheld]:
     """Of the staged links, those whose parent is not surely there; one per row."""
     query = (
         select(linked.c.source_key, linked.c.parent_flow, linked.c.parent_key)
@@ -81,7 +82,7 @@ def orphans_among_staged(connection: Connection) -> list[Wait]:
     return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def orphans_among_records(connection: Connection, flow: str) -> list[Wait]:
+def orphans_among_records(connection: Connection, flow: str) -> list[Withheld]:
     """Of the records with the staged keys, those that name, or may name, a parent that is not surely there."""
     parent = records.alias("parent")
     there = exists().where(
@@ -97,7 +98,7 @@ def orphans_among_records(connection: Connection, flow: str) -> list[Wait]:
     return _first_each(_for_parent(*row) for row in connection.execute(query))
 
 
-def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Wait]:
+def named_records(connection: Connection, flow: str, staged: FromClause) -> list[Withheld]:
     """Of the staged keys, those that records of other flows name, or may name."""
     query = (
         select(
@@ -150,43 +151,26 @@ def settle_links(connection: Connection, flow: str) -> None:
 
     A row that was dropped is no longer ours to maintain, so it holds no parent back either.
     """
+    # Each beginning at the few staged rows: a join would have SQLite walk through all records of the flow.
+    mine = records.c.flow == flow, records.c.source_key == outcome.c.source_key
+    written = select(outcome.c.source_key).where(
+        outcome.c.result.in_(("created", "updated")),
+        exists().where(*mine, records.c.present, records.c.doubt == 0),
+    )
+    gone = select(outcome.c.source_key).where(
+        outcome.c.result == "deleted",
+        ~exists().where(*mine, or_(records.c.present, records.c.doubt > 0)),
+    )
+    dropped = select(outcome.c.source_key).where(
+        outcome.c.result == "dropped", ~exists().where(*mine, records.c.version > outcome.c.version)
+    )
     of_flow = links.c.flow == flow
-    record = and_(records.c.flow == flow, records.c.source_key == outcome.c.source_key)
-    written = (
-        select(outcome.c.source_key)
-        .join(records, record)
-        .where(outcome.c.result.in_(("created", "updated")), surely_there())
-    )
-    gone = (
-        select(outcome.c.source_key)
-        .outerjoin(records, record)
-        .where(
-            outcome.c.result == "deleted",
-            func.coalesce(records.c.doubt, 0) == 0,
-            ~func.coalesce(records.c.present, False),
-        )
-    )
-    not_older = or_(
-        outcome.c.version.is_(None), records.c.version.is_(None), outcome.c.version >= records.c.version
-    )
-    dropped = (
-        select(outcome.c.source_key)
-        .outerjoin(records, record)
-        .where(outcome.c.result == "dropped", not_older)
-    )
-    connection.execute(
-        delete(links).where(
-            of_flow,
-            or_(
-                and_(links.c.state == LEAVING, links.c.source_key.in_(written)),
-                links.c.source_key.in_(gone),
-                links.c.source_key.in_(dropped),
-            ),
-        )
-    )
+    for which in (and_(links.c.state == LEAVING, links.c.source_key.in_(written)),
+                  links.c.source_key.in_(gone), links.c.source_key.in_(dropped)):  # fmt: skip
+        connection.execute(delete(links).where(of_flow, which))
     connection.execute(
         update(links)
-        .where(of_flow, links.c.state == COMING, links.c.source_key.in_(written))
+        .where(of_flow, links.c.source_key.in_(written), links.c.state == COMING)
         .values(state=THERE)
     )
 
@@ -195,11 +179,13 @@ def take_back_links(connection: Connection, flow: str, run_id: str) -> None:
     """Of the staged rejections those that were surely refused name what they named before; before their doubt is
     lifted (``settle.py``).
     """
-    refused = (
-        select(refusal.c.source_key)
-        .join(records, and_(records.c.flow == flow, records.c.source_key == refusal.c.source_key))
-        .where(refusal.c.certain, records.c.doubt == 1, records.c.run_id == run_id)
+    begun = exists().where(
+        records.c.flow == flow,
+        records.c.source_key == refusal.c.source_key,
+        records.c.doubt == BEGUN,
+        records.c.run_id == run_id,
     )
+    refused = select(refusal.c.source_key).where(refusal.c.certain, begun)
     mine = and_(links.c.flow == flow, links.c.source_key.in_(refused))
     connection.execute(delete(links).where(mine, links.c.state == COMING))
     connection.execute(update(links).where(mine, links.c.state == LEAVING).values(state=THERE))
@@ -210,10 +196,17 @@ def let_go(connection: Connection, flow: str, fields: Mapping[str, str]) -> None
 
     :param fields: field → parent flow, as the mapping has it.
     """
+    of_flow = linked_fields.c.flow == flow
+    known = select(linked_fields.c.field, linked_fields.c.parent_flow).where(of_flow)
+    if {tuple(row) for row in connection.execute(known)} == set(fields.items()):
+        return
     gone = delete(links).where(links.c.flow == flow)
     if fields:
         gone = gone.where(tuple_(links.c.field, links.c.parent_flow).not_in(list(fields.items())))
     connection.execute(gone)
+    connection.execute(delete(linked_fields).where(of_flow))
+    for field, parent_flow in fields.items():
+        connection.execute(insert(linked_fields).values(flow=flow, field=field, parent_flow=parent_flow))
 
 
 def _unmet() -> ColumnElement[bool]:
@@ -225,16 +218,16 @@ def _unmet() -> ColumnElement[bool]:
     return and_(linked.c.parent_key.is_not(None), ~there)
 
 
-def _for_parent(key: str, flow: str, parent: str) -> Wait:
-    return Wait(key, PARENT, flow, parent, for_parent(flow))
+def _for_parent(key: str, flow: str, parent: str) -> Withheld:
+    return Withheld(key, PARENT, flow, parent, for_parent(flow))
 
 
-def _for_children(key: str, flow: str, count: int, child: str) -> Wait:
-    return Wait(key, CHILDREN, flow, child, for_children(flow, count))
+def _for_children(key: str, flow: str, count: int, child: str) -> Withheld:
+    return Withheld(key, CHILDREN, flow, child, for_children(flow, count))
 
 
-def _first_each(found: Iterable[Wait]) -> list[Wait]:
-    first: dict[str, Wait] = {}
+def _first_each(found: Iterable[Withheld]) -> list[Withheld]:
+    first: dict[str, Withheld] = {}
     for each in found:
         first.setdefault(each.key, each)
     return list(first.values())

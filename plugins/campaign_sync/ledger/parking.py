@@ -16,19 +16,21 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
+    true,
 )
 
 from campaign_sync.ledger.database import insert_into
 from campaign_sync.ledger.links import surely_there
-from campaign_sync.ledger.tables import links, parked, records, rejections
+from campaign_sync.ledger.tables import links, parked, records, rejections, runs
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_parked as coming
 from campaign_sync.ledger.tables import staged_rejections as refusal
-from campaign_sync.waits import PARENT
+from campaign_sync.waits import CHILDREN, PARENT
 
 
 def wait_is_over() -> ColumnElement[bool]:
@@ -91,7 +93,10 @@ def settle_parked(connection: Connection, flow: str, run_id: str, mapping_sha: s
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
             set_={name: insert.excluded[name] for name in row if name not in kept},
-            where=insert.excluded.version >= parked.c.version,
+            where=and_(
+                insert.excluded.version >= parked.c.version,
+                or_(insert.excluded.kind == CHILDREN, _may_end(flow, run_id)),
+            ),
         )
     )
     waits = exists().where(parked.c.flow == flow, parked.c.source_key == rejections.c.source_key)
@@ -99,12 +104,20 @@ def settle_parked(connection: Connection, flow: str, run_id: str, mapping_sha: s
     connection.execute(delete(rejections).where(rejections.c.flow == flow, among, waits))
 
 
-def clear_parked(connection: Connection, flow: str) -> None:
+def clear_parked(connection: Connection, flow: str, run_id: str) -> None:
     """The staged outcomes and rejections, unless they are of an older version, end a row's wait."""
-    for settled in (outcome, refusal):
-        not_older = exists().where(
-            settled.c.source_key == parked.c.source_key,
-            or_(settled.c.version.is_(None), settled.c.version >= parked.c.version),
+    for settled, deleted in ((outcome, outcome.c.result == "deleted"), (refusal, false())):
+        newer = and_(settled.c.version >= parked.c.version, or_(deleted, _may_end(flow, run_id)))
+        ends = exists().where(
+            settled.c.source_key == parked.c.source_key, or_(settled.c.version.is_(None), newer)
         )
         among = parked.c.source_key.in_(select(settled.c.source_key))
-        connection.execute(delete(parked).where(parked.c.flow == flow, among, not_older))
+        connection.execute(delete(parked).where(parked.c.flow == flow, among, ends))
+
+
+def _may_end(flow: str, run_id: str) -> ColumnElement[bool]:
+    """Whether what this run read of a row may end its wait. A deletion that waits has no version to compare: it yields
+    only to a read of which it is certain that it came later.
+    """
+    began = select(runs.c.started).where(runs.c.flow == flow, runs.c.run_id == run_id).scalar_subquery()
+    return or_(parked.c.kind != CHILDREN, func.coalesce(parked.c.last_seen < began, true()))

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import BEGUN, EARLIER, LATE, NOBODY, records, rejections
+from campaign_sync.ledger.tables import BEGUN, EARLIER, GOING, LATE, NOBODY, records, rejections
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
 
@@ -87,10 +87,11 @@ def _what_stays_open(run_id: str) -> dict[str, ColumnElement[Any]]:
 
     If another run has begun with it since this one did, which of the two writes reached Campaign last is unknown.
     """
-    late = records.c.doubt.bitwise_and(LATE)
+    open_ = records.c.doubt.bitwise_and(LATE | GOING)
     beside = and_(records.c.doubt > 0, records.c.run_id != run_id)
+    late = records.c.doubt.bitwise_and(LATE) > 0
     return {
-        "doubt": case((beside, late.bitwise_or(EARLIER)), else_=late),
+        "doubt": case((beside, open_.bitwise_or(EARLIER)), (late, open_), else_=0),
         "run_id": case((beside, NOBODY), else_=run_id),
     }
 
@@ -100,7 +101,8 @@ def _mark_overtaken(connection: Connection, flow: str) -> None:
     # two writes reached Campaign last is not.
     overtaken = outcome.c.version < records.c.version
     staged = _staged(flow, "created", "updated", "deleted")
-    doubt = records.c.doubt.bitwise_and(LATE).bitwise_or(EARLIER)
+    gone = case((outcome.c.result == "deleted", GOING), else_=0)
+    doubt = records.c.doubt.bitwise_and(LATE | GOING).bitwise_or(EARLIER).bitwise_or(gone)
     connection.execute(update(records).where(staged, overtaken).values(doubt=doubt, run_id=NOBODY))
 
 
@@ -111,8 +113,9 @@ def _raise_versions(connection: Connection, flow: str) -> None:
 
 
 def _leave_dropped(connection: Connection, flow: str) -> None:
-    # A row that is no longer ours to send needs no second look; should it come back, it is written anyway.
-    dropped = and_(_staged(flow, "dropped"), records.c.doubt > 0, _not_older())
+    # A row that is no longer ours to send needs no second look. It names nobody any more (``links.py``), so should it
+    # come back, it is written whatever its values.
+    dropped = and_(_staged(flow, "dropped"), _not_older())
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
 
 
@@ -169,7 +172,7 @@ def _lift_doubt(connection: Connection, flow: str, run_id: str) -> None:
     doubted = and_(
         records.c.flow == flow,
         records.c.source_key.in_(refused),
-        records.c.doubt == BEGUN,
+        records.c.doubt.in_((BEGUN, BEGUN | GOING)),
         records.c.run_id == run_id,
     )
     connection.execute(delete(records).where(doubted, records.c.version == 0, ~records.c.present))

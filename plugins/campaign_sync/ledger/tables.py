@@ -24,12 +24,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 4  # a newer one only ever adds tables
+SCHEMA_VERSION = 4  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
-#: may still be under way: once nothing of it can arrive any more, the row is looked at again.
-BEGUN, EARLIER, LATE = 1, 2, 4
+#: may still be under way: once nothing of it can arrive any more, the row is looked at again. One of them was a
+#: deletion, so that the record may be gone.
+BEGUN, EARLIER, LATE, GOING = 1, 2, 4, 8
 
 #: In place of a run, where two had a row in hand at once: whichever settles it next leaves it in doubt.
 NOBODY = ""
@@ -73,17 +74,19 @@ records = Table(
     # Of what Campaign was last certainly sent: 16 bytes, and after them two for each field that was not empty.
     Column("sent_hash", LargeBinary),
     Column("present", Boolean, nullable=False),  # is it in Campaign
-    Column("doubt", SmallInteger, nullable=False),  # BEGUN, EARLIER, LATE
+    Column("doubt", SmallInteger, nullable=False),  # BEGUN, EARLIER, LATE, GOING
     Column("run_id", Text, nullable=False),
     Column("mapping_sha", Text),
     Column("updated_at", Utc, nullable=False),
     sqlite_with_rowid=False,  # the primary key is the table: half the size, one look-up instead of two
 )
 
-# Few rows are in doubt among millions, and every run asks for them.
+# Few rows are in doubt among millions, and every look asks for them, the longest waiting first.
 Index(
-    "records_in_doubt",
+    "records_to_look_at",
     records.c.flow,
+    records.c.updated_at,
+    records.c.source_key,
     sqlite_where=records.c.doubt > 0,
     postgresql_where=records.c.doubt > 0,
 )
@@ -137,6 +140,14 @@ links = Table(  # which records of other flows a record in Campaign names, or ma
     sqlite_with_rowid=False,
 )
 
+linked_fields = Table(  # through which fields the links of a flow were made: changed with the mapping
+    "linked_fields",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("parent_flow", Text, nullable=False),
+)
+
 Index("links_by_parent", links.c.parent_flow, links.c.parent_key)
 
 runs = Table(
@@ -147,6 +158,7 @@ runs = Table(
     Column("started", Utc, nullable=False),
     Column("ended", Utc),
     Column("state", Text, nullable=False),
+    # While it is running: {"backfill": true}, or null if it is none. An existing ledger gets no new columns.
     Column("tally", JSON),
 )
 

@@ -1,6 +1,6 @@
 """The words of a mapping file, as models. `filter` is in ``conditions``, `check` in ``expectations``.
 
-Cheap: every DAG file imports it. Not for reading files (``mapping``), nor for judging the fit (``fitting``).
+Cheap: every DAG file imports it. Not for reading files (``file``), nor for judging the fit (``rows/fitting``).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Load(BaseModel):
 
 
 class Example(BaseModel):
-    """A source row and what becomes of it; examples are run as tests."""
+    """A source row and what becomes of it; `check --live` runs them."""
 
     model_config = CLOSED
 
@@ -238,7 +238,9 @@ class Vocabulary(BaseModel):
     reconcile: Reconcile = Field(
         default=Reconcile(rejected_at_most=None), description="When a run is good enough."
     )
-    examples: tuple[Example, ...] = Field(default=(), description="Rows and their outcomes, run as tests.")
+    examples: tuple[Example, ...] = Field(
+        default=(), description="Rows and their outcomes, run by `check --live`."
+    )
 
     @model_validator(mode="before")
     @classmethod

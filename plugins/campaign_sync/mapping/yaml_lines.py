@@ -3,7 +3,7 @@ surprises.
 
 `NO` is a text, `01234` and `+47` are texts, dates are texts; only `true` and `false` are booleans. Anchors,
 aliases and tags are not read at all, which also disposes of loops and of files that unfold to gigabytes.
-Not for what the words mean (``mapping``).
+Not for what the words mean (``vocabulary``).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from campaign_sync.rows.storage import broken, folder_of, read_bytes, write_bytes
+from campaign_sync.rows.storage import broken, folder_of, parquet_bytes, read_parquet, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,27 +82,17 @@ class Batch:
 
 def _parquet(frame: pd.DataFrame) -> bytes:
     import pyarrow as pa
-    from pyarrow import parquet
 
     keys = pa.array(frame.index, pa.string()) if len(frame) else pa.array([], pa.string())
     columns = {str(name): pa.array(frame[name], from_pandas=True) for name in frame.columns}
     table = pa.table({KEY: keys, **columns}).replace_schema_metadata({KEY: str(frame.index.name or KEY)})
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return parquet_bytes(table)
 
 
 def _frame(uri: str) -> pd.DataFrame:
     import pandas as pd
-    import pyarrow as pa
-    from pyarrow import parquet
 
-    content = read_bytes(uri)
-    try:
-        table = parquet.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
-        raise broken(uri, "is not a whole Parquet file") from error
+    table = read_parquet(uri)
     if KEY not in table.column_names:
         raise broken(uri, "is not a file of this program")
     name = (table.schema.metadata or {}).get(KEY.encode(), KEY.encode()).decode()

@@ -20,7 +20,7 @@ from campaign_sync.rows.conversions import CONVERSIONS, KIND_TITLES, WAYS_OUT
 from campaign_sync.rows.convert import convert
 from campaign_sync.rows.filtering import choice
 from campaign_sync.rows.transform import kind_after
-from campaign_sync.schema import Column, Field, ResourceSchema, TableSchema
+from campaign_sync.schema import GUID_LENGTH, Column, Field, ResourceSchema, TableSchema
 
 _ALLOWED = {
     "text": (*ANY_TYPE, *ORDERED, *TEXTS, "present"),
@@ -33,9 +33,6 @@ _ALLOWED = {
     "date": (*ANY_TYPE, *ORDERED, *DATES, "present"),
     "datetime": (*ANY_TYPE, *ORDERED, *DATES, "present"),
 }
-
-#: Characters of a Dataverse id.
-GUID_LENGTH = 36
 
 Place = tuple[str | int, ...]
 

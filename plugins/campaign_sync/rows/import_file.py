@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from campaign_sync.arrow import one_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +88,7 @@ def carried(frame: pd.DataFrame, resource: ResourceSchema) -> NDArray[np.bool_]:
     for name in frame.columns if len(frame) else ():
         if str(name).startswith("@"):
             continue
-        values, kind = _array(frame[name]), resource.fields[name].type
+        values, kind = one_array(frame[name]), resource.fields[name].type
         bad = None
         if kind == "datetime":
             bad = compute.invert(compute.match_substring_regex(values, pattern=r"^$|\.000Z$"))
@@ -122,7 +124,7 @@ def _rows(frame: pd.DataFrame, columns: list[FileColumn], resource: ResourceSche
 
     if not len(frame):
         return
-    cells = [_cells(_array(frame[column.field]), resource.fields[column.field]) for column in columns]
+    cells = [_cells(one_array(frame[column.field]), resource.fields[column.field]) for column in columns]
     yield _lines([pa.repeat(WRITE, len(frame)), *cells])
 
 
@@ -196,13 +198,6 @@ def _lines(columns: list[pa.Array]) -> bytes:
     every = pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows)
     text: bytes = compute.binary_join(every, "\n")[0].as_buffer().to_pybytes()
     return text + b"\n"
-
-
-def _array(column: pd.Series[Any]) -> pa.Array:
-    import pyarrow as pa
-
-    values = pa.array(column, from_pandas=True)
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
 def _bytes(text: pa.Array) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_sync.errors import RefusedError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.sdk import ObjectStoragePath
 
 REMEDY = "Clear the extract task of this run: it and all after it read and write their files again"
@@ -61,6 +62,29 @@ def read_bytes(uri: str) -> bytes:
     except FileNotFoundError:
         raise broken(uri, "is missing") from None
     return content
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as a compressed Parquet file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def read_parquet(uri: str) -> pa.Table:
+    """A whole table; RefusedError if its file is missing or cut."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = read_bytes(uri)
+    try:
+        return parquet.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise broken(uri, "is not a whole Parquet file") from error
 
 
 def write_text(folder: str, name: str, text: str) -> None:

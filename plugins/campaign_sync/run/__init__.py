@@ -1,1 +1,3 @@
-"""One run from window to report: extract, the steps, plan, load, reconcile."""
+"""One run from window to report: extract, guard, plan, load, settle, reconcile; beside it preview, `check --live` and
+what the watcher looks for.
+"""

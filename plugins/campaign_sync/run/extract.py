@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.pages import Page
-from campaign_sync.run.comparison import Comparison
+from campaign_sync.run.healing import Comparison
 from campaign_sync.run.window import Window
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
-from campaign_sync.run.plan import Plan, doomed, plan_writes
+from campaign_sync.run.plan import doomed, plan_writes
+from campaign_sync.run.planned import Plan
 from campaign_sync.run.report import SAMPLE, Tally
 from campaign_sync.waits import COLUMNS, group
 
@@ -46,6 +47,10 @@ class Loaded(NamedTuple):
     stale: int  # of the unchanged: older than what was written before
     overtaken: int  # of the unchanged: another run has written them since this one's read
 
+    def and_stale(self, rows: int) -> Loaded:
+        """The same, and so many more rows that are older than what was written."""
+        return self._replace(tally=self.tally + Tally(unchanged=rows), stale=self.stale + rows)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for the run's folder."""
         return self._asdict() | {"tally": self.tally.as_dict()}
@@ -73,11 +78,22 @@ def plan_batch(
     )
 
 
-def rest_of(batch: Batch, frame: pd.DataFrame) -> pd.DataFrame:
-    """A batch's rows without those that went into its files before this task was killed or cleared."""
-    for part in parts_of(batch.folder, batch.number):
-        frame = frame[~frame.index.isin(keys(batch.folder, part).index)]
-    return frame
+class Rest(NamedTuple):
+    """What is left of a batch after some of it went into files, before this task was killed or cleared."""
+
+    rows: pd.DataFrame
+    removed: pd.DataFrame
+    stale: int  # older readings of the rows in files
+
+    @classmethod
+    def of(cls, batch: Batch) -> Rest:
+        """All of a batch that went into no file."""
+        rows, removed, stale = batch.read(), batch.removed(), 0
+        for part in parts_of(batch.folder, batch.number):
+            filed, before = keys(batch.folder, part).index, len(rows) + len(removed)
+            rows, removed = (frame[~frame.index.isin(filed)] for frame in (rows, removed))
+            stale += before - len(rows) - len(removed) - len(filed)
+        return cls(rows, removed, stale)
 
 
 def planned(plan: Plan) -> Loaded:
@@ -85,14 +101,14 @@ def planned(plan: Plan) -> Loaded:
     return _loaded(plan, plan.tally(), [plan.rejected], [plan.parked], overtaken=0)
 
 
-class Begun(NamedTuple):
+class _Begun(NamedTuple):
     """Which rows of a plan may be written now; the others another run has overtaken."""
 
     keys: set[str]
     parked: pd.DataFrame  # index source key; version, kind, waits_for, waits_key, reason
 
 
-def begin_writes(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str) -> Begun:
+def _begin(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledger, run_id: str) -> _Begun:
     """Mark rows of a plan as begun, before they are written.
 
     What must not go, because a parent has gone or a child has come since the plan was made, is parked in the ledger.
@@ -111,7 +127,7 @@ def begin_writes(plan: Plan, keys: list[str], *, mapping: Mapping, ledger: Ledge
     parked = plan.park(begun.waiting)
     if len(parked):
         _settle(ledger, mapping, run_id, parked=parked)
-    return Begun(begun.keys, parked)
+    return _Begun(begun.keys, parked)
 
 
 def load_plan(
@@ -143,7 +159,7 @@ def load_plan(
 
     def begin(plan: Plan, keys: list[str]) -> set[str]:
         nonlocal overtaken
-        begun = begin_writes(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
+        begun = _begin(plan, keys, mapping=mapping, ledger=ledger, run_id=run_id)
         waiting.append(begun.parked)
         results["parked"] += len(begun.parked)
         overtaken += len(keys) - len(begun.keys) - len(begun.parked)

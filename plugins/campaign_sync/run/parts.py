@@ -14,8 +14,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from campaign_sync.arrow import one_array
 from campaign_sync.rows.import_file import carried, file_bytes, file_columns
-from campaign_sync.rows.storage import documents, read_bytes, read_document, write_bytes, write_document
+from campaign_sync.rows.storage import (
+    documents,
+    parquet_bytes,
+    read_bytes,
+    read_document,
+    read_parquet,
+    write_bytes,
+    write_document,
+)
 from campaign_sync.run.planned import HASH, VERSION, Plan
 from campaign_sync.run.setting import PARTS, SETTLED, WAY, document
 
@@ -95,10 +104,8 @@ def content(folder: str, part: Part) -> bytes:
 def keys(folder: str, part: Part) -> pd.DataFrame:
     """What the ledger is told once the outcome is known: index source key; key, kind, version, sent_hash."""
     import pandas as pd
-    import pyarrow as pa
-    from pyarrow import parquet
 
-    table = parquet.read_table(pa.BufferReader(read_bytes(f"{folder}/{part.stem}.parquet")))
+    table = read_parquet(f"{folder}/{part.stem}.parquet")
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame.set_index("@key")
 
@@ -106,23 +113,22 @@ def keys(folder: str, part: Part) -> pd.DataFrame:
 def by_file(plan: Plan, mapping: Mapping, resource: ResourceSchema) -> Plan:
     """The part of a plan that may go by file.
 
-    Updates that leave some fields alone may not: a line has all columns. Nor may what a file does not carry unharmed,
-    nor deletions of records that name others: an import does not tell which it did not find (campaign.md §6.3).
+    Updates of a mapping with create-only fields may not: the workflow sets those of new records alone, and a replay
+    sends them too. Nor may what a file does not carry unharmed, nor deletions of records that name others: an import
+    does not tell which it did not find (campaign.md §6.3).
     """
-    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
     return replace(
         _nothing_else(plan),
         create=plan.create[carried(plan.create, resource)],
-        update=plan.update[carried(plan.update, resource)] if whole else plan.update.iloc[:0],
+        update=plan.update[carried(plan.update, resource)] if _updates_all(mapping) else plan.update.iloc[:0],
         delete=plan.delete.iloc[:0] if mapping.links() else plan.delete,
     )
 
 
 def count_by_file(plan: Plan, mapping: Mapping) -> int:
     """How many rows of a plan may go by file, without a look at their values."""
-    whole = set(plan.updates) >= set(mapping.map) - {mapping.key_field}
     deletions = 0 if mapping.links() else len(plan.delete)
-    return len(plan.create) + deletions + (len(plan.update) if whole else 0)
+    return len(plan.create) + deletions + (len(plan.update) if _updates_all(mapping) else 0)
 
 
 def without(plan: Plan, keys: list[str]) -> Plan:
@@ -158,6 +164,11 @@ def write_parts(batch: Batch, plan: Plan, mapping: Mapping, resource: ResourceSc
     return parts
 
 
+def _updates_all(mapping: Mapping) -> bool:
+    """Whether an update may write every field of the mapping but the key."""
+    return all(field.updates or field.key for field in mapping.map.values())
+
+
 def _nothing_else(plan: Plan) -> Plan:
     """A plan without what needs no call."""
     quiet = ("unchanged", "stale", "dropped", "rejected", "parked")
@@ -166,10 +177,9 @@ def _nothing_else(plan: Plan) -> Plan:
 
 def _kept(lines: pd.DataFrame, gone: pd.DataFrame, key_field: str) -> bytes:
     import pyarrow as pa
-    from pyarrow import parquet
 
     def both(first: Any, second: Any, kind: pa.DataType) -> pa.Array:
-        return pa.concat_arrays([_array(first, kind), _array(second, kind)])
+        return pa.concat_arrays([one_array(first, kind), one_array(second, kind)])
 
     absent = [None] * len(gone)
     table = pa.table(
@@ -181,16 +191,4 @@ def _kept(lines: pd.DataFrame, gone: pd.DataFrame, key_field: str) -> bytes:
             "sent_hash": both(lines[HASH], absent, pa.binary()),
         }
     )
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    whole: bytes = sink.getvalue().to_pybytes()
-    return whole
-
-
-def _array(values: Any, kind: Any) -> Any:
-    import pyarrow as pa
-
-    if not len(values):
-        return pa.array([], kind)
-    made = pa.array(values, kind, from_pandas=True)
-    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+    return parquet_bytes(table)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-__all__ = ["HASH", "VERSION", "Plan", "plan_writes", "row_hashes"]
-
 #: A deletion carries no version (dataverse.md §4.3): it is newer than whatever was read before it.
 NEWEST = 2**63 - 1
 

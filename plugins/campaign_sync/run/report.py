@@ -84,23 +84,6 @@ class Report:
             "notes": list(self.notes),
         }
 
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Report:
-        """The report that :meth:`to_json` wrote."""
-        known = {each.name: stored[each.name] for each in fields(cls) if each.name in stored}
-        return cls(
-            **known
-            | {
-                "tally": Tally.from_dict(stored["tally"]),
-                **{
-                    name: {rule: tuple(keys) for rule, keys in stored.get(name, {}).items()}
-                    for name in ("samples", "parked_samples")
-                },
-                "checks": tuple(stored.get("checks", ())),
-                "notes": tuple(stored.get("notes", ())),
-            }
-        )
-
     def to_text(self) -> str:
         """A table for a log or a terminal."""
         lines = [

@@ -76,16 +76,15 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     sweep(first.folder)  # a run that is cleared reads anew
     sweep_older(storage_root(), flow, keep_days())
     write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
+    if not window.dry_run:
+        ledger.start_run(flow, run_id, mapping.links(), backfill=_run_type(context) == "backfill")
     if awaited := _awaited_first(mapping, window, ledger):
-        ledger.start_run(flow, run_id, mapping.links())
         note = f"nothing was read: waits for the first load of {awaited}"
         write_document(first.folder, READ, {"delta_link": None, "notes": [note], "healed": False})
         log.info("extract: %s", note)
         return []
-    if not window.dry_run:
-        ledger.start_run(flow, run_id, mapping.links())
-        if window.opens_place:
-            ledger.open_place(flow, run_id)
+    if window.opens_place:
+        ledger.open_place(flow, run_id)
 
     source = Source(mapping, table, dataverse, ledger)
     polymorphic = Polymorphic(mapping, table, dataverse, ledger)
@@ -147,7 +146,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Plan and write one batch, and count what became of its rows; those that go by file are counted by settle."""
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.run.guard import hold_parked, require_guarded, require_not_stopped
-    from campaign_sync.run.load import load_plan, plan_batch, planned, rest_of
+    from campaign_sync.run.load import Rest, load_plan, plan_batch, planned
     from campaign_sync.run.parts import parts_of, way
     from campaign_sync.run.upload import upload_early
 
@@ -155,13 +154,13 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
     mapping, _, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
-    rows, removed = rest_of(batch, batch.read()), rest_of(batch, batch.removed())
-    plan = plan_batch(rows, removed, mapping, ledger, force=window.force)
+    rest = Rest.of(batch)
+    plan = plan_batch(rest.rows, rest.removed, mapping, ledger, force=window.force)
     if window.dry_run:
         loaded = planned(plan)
     else:
         plan = hold_parked(batch, plan)
-        require_guarded(batch, plan)
+        require_guarded(batch, plan, ledger)
         loaded = load_plan(
             plan,
             mapping,
@@ -176,6 +175,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             else None,
         )
         upload_early(batch, mapping, ledger, log)
+    loaded = loaded.and_stale(rest.stale)
     tally = replace(loaded.tally, extracted=batch.tally["extracted"])
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
     log.info("load batch %d%s: %s", batch.number, " (dry run)" if window.dry_run else "", tally)
@@ -212,8 +212,8 @@ def reconcile_run(
     up or more rows were rejected than the mapping allows. The place stays where it was then, so that the next run
     reads the same changes again.
     """
+    from campaign_sync.run.file_outcomes import add_files, file_notes, file_problem
     from campaign_sync.run.guard import guard_notes, guard_problem
-    from campaign_sync.run.outcomes import add_files, file_notes, file_problem
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     if batches is None:
@@ -254,12 +254,17 @@ def _window(context: Context, ledger: Ledger, flow: str) -> Window:
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     interval = (start, end) if start and end else None
     return choose_window(
-        str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        _run_type(context),
         context["params"],
         interval,
         ledger.place(flow),
         ledger_empty=ledger.is_empty(flow),
     )
+
+
+def _run_type(context: Context) -> str:
+    run_type = context["dag_run"].run_type
+    return str(getattr(run_type, "value", run_type))
 
 
 def _awaited_first(mapping: Mapping, window: Window, ledger: Ledger) -> str | None:

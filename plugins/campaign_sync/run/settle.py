@@ -17,7 +17,7 @@ from campaign_sync.errors import ReconcileError, RefusedError, SyncError
 from campaign_sync.hooks.campaign_files import DONE, IMPORTS, REJECTS, CampaignFilesHook
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.storage import write_document
-from campaign_sync.run import waiting
+from campaign_sync.run import clock
 from campaign_sync.run.import_results import RESULT, Reject, Unfit, read_rejects, read_result, require_sums
 from campaign_sync.run.parts import ORDER, Part, keys, outcome, parts_of, settled, way
 from campaign_sync.run.report import SAMPLE, Tally
@@ -127,7 +127,7 @@ class _Settling:
 
     def _wait(self, what: str, until: datetime | timedelta, **more: Any) -> Wait:
         """``until``: a time, or how long after the waiting for this began."""
-        now = waiting.now()
+        now = clock.now()
         goes_on = self.before is not None and self.before.what == what and not self.progress
         begun = datetime.fromisoformat(self.before.since) if self.before and goes_on else now
         end = until if isinstance(until, datetime) else begun + until
@@ -231,12 +231,12 @@ class _Settling:
         if not covered or workflow.state not in RUNNING:
             return None
         wait = self._results(signal, import_timeout())
-        if waiting.now() >= datetime.fromisoformat(wait.since) + import_timeout():
+        if clock.now() >= datetime.fromisoformat(wait.since) + import_timeout():
             raise self._refused(f"no result of {len(covered)} files since {wait.since[:16]}", TOO_LATE)
         if taken:
             return wait
         # Nothing was taken: the signal may be lost, and another one is possible after the ten minutes.
-        if waiting.now() >= signal.sent_at + APART:
+        if clock.now() >= signal.sent_at + APART:
             self.log.warning("the signal to %s had no effect: another one follows", self.workflow)
             return None
         return self._results(signal, signal.sent_at + APART)
@@ -261,7 +261,7 @@ class _Settling:
         """Bring everything into place and signal; what to wait for then, or first."""
         if other is not None and other.open:
             if self._may_be_under_way(files, workflow, other):
-                return self._wait("another run", waiting.now() + OTHERS)
+                return self._wait("another run", clock.now() + OTHERS)
             self.ledger.signals.ended(self.workflow, other.flow, other.run_id)
         if workflow.state in ("paused", "failed"):
             raise self._refused("is paused" if workflow.state == "paused" else "has failed")
@@ -271,12 +271,12 @@ class _Settling:
         upload_missing(files, self.folder, open_, self.log)
         if workflow.state in ("editing", "finished"):
             wait = self._wait("start", STARTING, workflow=self.workflow, state=workflow.state)
-            if waiting.now() >= datetime.fromisoformat(wait.since) + STARTING:
+            if clock.now() >= datetime.fromisoformat(wait.since) + STARTING:
                 raise self._refused(f"does not start within {STARTING.seconds // 60} minutes")
             if self.before is None or self.before.what != "start":
                 self.workflows.start(self.workflow)
             return wait
-        names, now = [part.name for part in open_], waiting.now()
+        names, now = [part.name for part in open_], clock.now()
         if self.ledger.signals.begin(self.workflow, self.flow, self.run_id, names, now, APART):
             return self._signal(workflow, len(names))
         last = self.ledger.signals.last(self.workflow)
@@ -291,18 +291,18 @@ class _Settling:
             raise
         if taken == "refused":
             # Somebody else has signalled, nobody knows when: at worst just now.
-            self.ledger.signals.ended(self.workflow, self.flow, self.run_id, sent_at=waiting.now())
-            return self._wait("signal", waiting.now() + APART)
+            self.ledger.signals.ended(self.workflow, self.flow, self.run_id, sent_at=clock.now())
+            return self._wait("signal", clock.now() + APART)
         if taken == "unknown":
             self.log.warning("the answer to the signal of %s was lost: its effect will tell", self.workflow)
-            return self._results(None, waiting.now() + APART)
+            return self._results(None, clock.now() + APART)
         self.ledger.signals.accepted(self.workflow, self.flow, self.run_id)
         self.log.info("signalled %s: %d files, %s_*.csv.gz", self.workflow, count, self.prefix)
         return self._results(None, import_timeout())
 
     def _may_be_under_way(self, files: CampaignFilesHook, workflow: Workflow, other: Signal) -> bool:
         """Whether the import of another run, or of this one before it was cleared, may still be writing."""
-        now = waiting.now()
+        now = clock.now()
         if workflow.state not in RUNNING or now >= other.sent_at + import_timeout():
             return False
         here, done = files.names(IMPORTS, ORDER), files.names(DONE, ORDER)
@@ -321,7 +321,8 @@ class _Settling:
     def _require_still_ours(self, open_: list[Part]) -> None:
         """Raises ReconcileError if a later run has begun to write rows of these files: they are newer than ours."""
         newer = sum(
-            self.ledger.taken_over(self.flow, keys(self.folder, part).index, self.run_id) for part in open_
+            len(self.ledger.taken_over(self.flow, keys(self.folder, part).index, self.run_id))
+            for part in open_
         )
         if newer:
             raise ReconcileError(

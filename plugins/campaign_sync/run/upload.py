@@ -80,7 +80,7 @@ def remove_leftovers(
 ) -> None:
     """Takes away what runs of this flow have left that are over; their rows are in doubt, so later runs send them."""
     own = way(folder)["prefix"]
-    busy = {digits_of(run.run_id) for run in ledger.runs(flow, limit=100) if run.state == "running"}
+    busy = {digits_of(run.run_id) for run in ledger.running(flow)}
     busy.discard(own.rsplit("-", 1)[1])
     for place in FOLDERS:
         for name in files.names(place, f"{ORDER}_{flow}_"):

@@ -1,6 +1,6 @@
 """What a run reads: the change feed, what was modified between two times, or everything. Pure.
 
-Not for reading (``hooks/dataverse.py``) and not for remembering the place in the change feed (``ledger.py``).
+Not for reading (``hooks/dataverse.py``) and not for remembering the place in the change feed (``ledger/ledger.py``).
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ def find_work(
     :param columns: what the mapping reads besides the key, as it spells them.
     :param parents: the flows that the mapping links to.
     """
-    place = ledger.place(flow)
-    if place is None and awaited_first(flow, parents, ledger):
+    if awaited_first(flow, parents, ledger):
         return None
+    place = ledger.place(flow)
     # A mended mapping is another piece of work than the one that failed.
     at = marks(mapping_sha, (place and place.delta_link) or "")
     if place is None or place.delta_link is None:
@@ -58,8 +58,16 @@ def find_work(
 
 
 def awaited_first(flow: str, parents: Collection[str], ledger: Ledger) -> str | None:
-    """The parent flow whose first load is to end before this flow's begins (I3): else all its rows would be parked."""
-    if not parents or ledger.place(flow) is not None or not ledger.is_empty(flow):
+    """The parent flow whose first load is to end before this flow's begins (I3): else all its rows would be parked.
+
+    A first load that something else came before, a try with few rows or a backfill, waits as well.
+    """
+    if not parents:
+        return None
+    place = ledger.place(flow)
+    ended = place is not None and place.state != "reading"
+    lost = place is None and not ledger.is_empty(flow)  # the run says so, and what to do
+    if ended or lost:
         return None
     places = ((parent, ledger.place(parent)) for parent in parents)
     return next((parent for parent, place in places if place is None or place.state == "reading"), None)
