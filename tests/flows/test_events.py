@@ -174,6 +174,21 @@ def test_an_event_that_has_waited_long_enough_is_given_up_and_told(
     assert mailing.run().tally == {}
 
 
+def test_an_event_that_the_mapping_no_longer_brings_waits_no_longer(
+    mailing: Mailing, systems: Systems
+) -> None:
+    coming = str(uuid4())
+    mailing.put("broadlog_20260412_000000.csv", lines(SEND | {"externalId": coming}))
+    assert mailing.run().tally == {"extracted": 1, "rejected": 1}
+    mailing.edit("\ncheck:", "\nfilter: {all: [{column: delivery, not_equals: DM412}]}\n\ncheck:")
+    systems.add(contactid=coming, lastname="Late")
+    assert mailing.run().tally == {"extracted": 1, "dropped": 1}
+    ledger = mailing.airflow.ledger()
+    assert ledger.events.count_waiting(FLOW) == 0
+    assert ledger.rejected(FLOW).empty
+    assert mailing.run().tally == {}
+
+
 def test_a_kind_that_is_left_out_of_the_mapping_is_off(mailing: Mailing) -> None:
     text = mailing.mapping.read_text()
     start, end = text.index("  open:"), text.index("  click:")

@@ -65,13 +65,13 @@ def extract_events(mapping: EventMapping, context: Context, log: logging.Logger)
     ledger.start_run(flow, run_id)
 
     batches: list[Batch] = []
+    held: list[Batch] = []  # of a file that is not read to its end yet
 
     def at_rest(frame: Sifted) -> Batch:
         tally = Tally(extracted=len(frame.kept) + len(frame.removed))
         batch = replace(first, number=len(batches) + len(held) + 1)
         return batch.write("extract", frame.kept, frame.removed, tally.as_dict())
 
-    held: list[Batch] = []
     left = 0
     with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
         require_folders(files, mapping.extract)
@@ -226,6 +226,8 @@ def _settle(
         settled=[each.key for each in outcomes if each.result in ("created", "there")],
         waiting=[Waiting(key, said[key]["contact"], _stored(said[key]), now) for key in unknown],
         refused=refused,
+        dropped={str(key) for key in removed.index[(removed["fate"] == "dropped").to_numpy(dtype=bool)]}
+        - {each.key for each in outcomes},
     )  # fmt: skip
 
 

@@ -76,7 +76,8 @@ TRACK_CHANGES = (
     "or run `python -m campaign_sync setup dynamics --apply` with the rights of a System Customizer"
 )
 PRIVILEGE = (
-    "An administrator gives the application user a security role with organization-level read on the table"
+    "An administrator gives the application user a security role with organization-level read on the table, and what "
+    "else `python -m campaign_sync setup dynamics` prints"
 )
 
 # dataverse.md §1.3, §4, §7, §8

@@ -80,10 +80,13 @@ class Events:
         settled: Iterable[str],
         waiting: Sequence[Waiting],
         refused: Sequence[Refused],
+        dropped: Iterable[str] = (),
     ) -> None:
         """Remembers what became of a batch's events in one transaction; doing it twice is harmless.
 
         An event that is in Dynamics waits no longer, whatever another run found. One that waits is a rejected row too.
+
+        :param dropped: what the mapping no longer brings, and what need not wait or be listed any more.
         """
         told = [
             *refused,
@@ -112,13 +115,14 @@ class Events:
                 (rejections, rejections.c.source_key),
             ):
                 connection.execute(delete(table).where(table.c.flow == flow, column.in_(done)))
-            for start in range(0, len(refused), 500):
-                given_up = [each.event for each in refused[start : start + 500]]
-                connection.execute(
-                    delete(waiting_events).where(
-                        waiting_events.c.flow == flow, waiting_events.c.event.in_(given_up)
-                    )
-                )
+            gone = [*dropped]
+            given_up = [each.event for each in refused]
+            for table, column, keys in (
+                (waiting_events, waiting_events.c.event, [*given_up, *gone]),
+                (rejections, rejections.c.source_key, gone),
+            ):
+                for some in _pieces(keys):
+                    connection.execute(delete(table).where(table.c.flow == flow, column.in_(some)))
 
     def waiting(self, flow: str, at_once: int = 5000) -> Iterator[list[Waiting]]:
         """The events that wait for their contact, some at a time, in the order of their names."""
@@ -165,16 +169,25 @@ class Events:
                 connection.execute(
                     insert.on_conflict_do_update(index_elements=["flow", "name", "sha"], set_=changed)
                 )
-            for table, column in ((events, events.c.settled_at), (export_files, export_files.c.last_seen)):
+            for table, column in (
+                (events, events.c.settled_at),
+                (export_files, export_files.c.last_seen),
+                (rejections, rejections.c.last_seen),
+            ):
                 connection.execute(delete(table).where(table.c.flow == flow, column < now - KEPT))
 
     def _there(self, connection: Connection, flow: str, keys: list[str]) -> set[str]:
         found: set[str] = set()
-        for start in range(0, len(keys), 500):
-            some = keys[start : start + 500]
+        for some in _pieces(keys):
             query = select(events.c.event).where(events.c.flow == flow, events.c.event.in_(some))
             found.update(connection.execute(query).scalars())
         return found
+
+
+def _pieces(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """So many that a statement may name them all."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
 
 
 def _upsert_waiting(
