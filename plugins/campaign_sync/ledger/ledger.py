@@ -273,7 +273,7 @@ class Ledger:
         with self._database.write() as connection:
             self._database.stage(connection, outcome, outcome_columns(outcomes))
             self._database.stage(connection, refusal, rejection_columns(rejected))
-            settle_outcomes(connection, flow, run_id, mapping_sha, _now())
+            settle_outcomes(connection, flow, run_id, mapping_sha, _now(), linked=linked)
             if linked:
                 settle_links(connection, flow)
                 take_back_links(connection, flow, run_id)

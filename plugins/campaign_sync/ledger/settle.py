@@ -28,13 +28,18 @@ from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
 
 
-def settle_outcomes(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
-    """What Campaign did, and what needed no call."""
+def settle_outcomes(
+    connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime, *, linked: bool
+) -> None:
+    """What Campaign did, and what needed no call.
+
+    :param linked: whether rows of this flow name records of others.
+    """
     _mark_overtaken(connection, flow)
     _upsert_written(connection, flow, run_id, mapping_sha, now)
     _update_deleted(connection, flow, run_id, now)
     _raise_versions(connection, flow)
-    _leave_dropped(connection, flow)
+    _leave_dropped(connection, flow, linked=linked)
     _clear_rejections(connection, flow)
 
 
@@ -112,10 +117,12 @@ def _raise_versions(connection: Connection, flow: str) -> None:
     connection.execute(update(records).where(staged, newer).values(version=outcome.c.version))
 
 
-def _leave_dropped(connection: Connection, flow: str) -> None:
-    # A row that is no longer ours to send needs no second look. It names nobody any more (``links.py``), so should it
-    # come back, it is written whatever its values.
+def _leave_dropped(connection: Connection, flow: str, *, linked: bool) -> None:
+    # A row that is no longer ours to send needs no second look. Of a linked flow, it names nobody any more
+    # (``links.py``), so should it come back, it is written whatever its values.
     dropped = and_(_staged(flow, "dropped"), _not_older())
+    if not linked:
+        dropped = and_(dropped, records.c.doubt > 0)
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
 
 
