@@ -316,7 +316,7 @@ def test_what_is_in_campaign_stays_as_it_is_when_it_is_dropped_or_unchanged(ledg
     assert ledger.known(FLOW, ["a"])[["version", "sent_hash", "present"]].loc["a"].tolist() == [5, OLD, True]
     settle(ledger, "live", a=(None, None, "dropped"))
     assert ledger.known(FLOW, ["a"])[["version", "present"]].loc["a"].tolist() == [5, True]
-    assert ledger.taken_over(FLOW, ["a"], "before") == 0
+    assert ledger.taken_over(FLOW, ["a"], "before") == set()
 
 
 @pytest.mark.parametrize("settled", [False, True])
