@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from campaign_sync.errors import ReconcileError, RefusedError, TransientError
 from campaign_sync.hooks.dataverse import DataverseHook
+from campaign_sync.rows.storage import folder_of
+from campaign_sync.run.parts import keys, parts_of
+from campaign_sync.settings import storage_root
 
 from tests.flows.importing import WORKFLOW, Imports
 from tests.flows.on_foot import OnFoot, walk, walk_until_killed
@@ -198,6 +201,42 @@ def test_the_next_run_takes_over_what_a_failed_import_left(systems: Systems, imp
     with pytest.raises(ReconcileError, match="a later run has written"):
         imports.walk(RUN)
     assert not systems.differences()
+
+
+OVERTAKEN = [
+    None,
+    Death("when they are put in doubt", "ledger.ledger", "Ledger", "doubt"),
+    Death("when they are marked", "run", "parts", "write_bytes"),
+    Death("when they are out of the file", "run", "parts", "write_bytes", nth=2),
+    Death("when the file is named anew", "run", "parts", "write_document"),
+]
+
+
+@pytest.mark.parametrize("death", OVERTAKEN, ids=lambda death: death.where if death else "no death")
+def test_rows_that_another_run_wrote_before_the_signal_are_left_out(
+    airflow: RealAirflow, systems: Systems, imports: Imports, death: Death | None
+) -> None:
+    """Of the second batch one row, of the third all; and both runs go by file."""
+    airflow.edit("cusFirstSeen: {from: createdon, updates: false}", "cusFirstSeen: createdon")
+    imports.walk("first")
+    slow = OnFoot(airflow.mapping, RUN, "manual", goes_on=True, replay=True)
+    slow.read()
+    slow.guard()
+    slow.load()
+    folder = folder_of(storage_root(), FLOW, RUN)
+    _, second, third = (keys(folder, part).index for part in parts_of(folder))
+    overtaken = [second[0], *third]
+    systems.change(*({"id": key, "address1_city": "Møllehavn"} for key in overtaken))
+    imports.walk("quick")
+    if death:
+        die(airflow, death)
+    tally = imports.walk(RUN)
+    assert tally["unchanged"] == len(overtaken)
+    assert any(f"{len(overtaken)} rows were left out of the files" in note for note in tally["notes"])
+    assert not systems.differences()
+    imports.walk("next")
+    assert len(imports.imported()) == len(set(imports.imported()))
+    whole(imports, systems)
 
 
 def test_a_workflow_that_is_stopped_in_mid_import_ends_red_and_resumes(

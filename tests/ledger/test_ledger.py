@@ -174,9 +174,12 @@ def test_an_unchanged_row_raises_the_version_and_keeps_the_hash(ledger):
     assert known(ledger, "a", "b", "c") == {"a": (8, H1, True, False), "b": (5, H1, True, False)}
 
 
-def test_a_dropped_row_raises_the_version_and_is_written_whatever_its_values_should_it_come_back(ledger):
+def test_a_dropped_row_raises_the_version_and_of_a_linked_flow_is_written_should_it_come_back(ledger):
     settle(ledger, outcomes(a=(5, H1, "created"), b=(5, H1, "created")))
-    settle(ledger, outcomes(a=(9, None, "dropped"), b=(None, None, "dropped")))
+    dropped = outcomes(a=(9, None, "dropped"), b=(None, None, "dropped"))
+    settle(ledger, dropped)
+    assert known(ledger, "a", "b") == {"a": (9, H1, True, False), "b": (5, H1, True, False)}
+    ledger.settle(FLOW, dropped, refusals(), "run 2", "mapping 1", linked=True)
     assert known(ledger, "a", "b") == {"a": (9, None, True, False), "b": (5, None, True, False)}
 
 

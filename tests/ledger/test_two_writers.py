@@ -255,6 +255,90 @@ def test_a_deletion_ends_the_wait_of_a_deletion_whoever_parked_it(ledger, versio
     assert waits(ledger) == {}
 
 
+GONE = {"deleted": (None, "unchanged"), "deleted, ignored": (None, "dropped"), "filtered out": (7, "dropped"),
+        "filtered out, to be deleted": (7, "unchanged")}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", GONE)
+@pytest.mark.parametrize("before", [None, "deleted"])
+def test_a_row_that_never_came_and_is_gone_meanwhile_is_not_created(ledger, before, why):
+    """The run that is slow has read it in version 6, when it was still there."""
+    if before:
+        settle(ledger, "before", new=(3, OLD, "created"))
+        settle(ledger, "before", new=(None, None, before))
+    ledger.start_run(FLOW, "slow one")
+    ledger.start_run(FLOW, "next")
+    version, result = GONE[why]
+    for _ in range(2):
+        settle(ledger, "next", new=(version, None, result))
+    assert ledger.begin(FLOW, ["new"], "slow one", [6]).keys == set()
+    assert not ledger.known(FLOW, ["new"])["present"].any()
+    for run in ("slow", "slow one", "live", "next"):
+        ledger.end_run(FLOW, run, "success", {})
+    ledger.start_run(FLOW, "later")
+    assert ledger.begin(FLOW, ["new"], "later", [8]).keys == {"new"}, "it has come back"
+
+
+@pytest.mark.parametrize("why", GONE)
+def test_a_row_that_never_came_is_not_remembered_while_no_other_run_is_at_work(ledger, why):
+    version, result = GONE[why]
+    ledger.end_run(FLOW, "slow", "success", {})
+    settle(ledger, "live", new=(version, None, result))
+    assert ledger.known(FLOW, ["new"]).empty
+
+
+def test_what_a_slow_run_filters_out_is_not_remembered_because_of_short_runs_beside_it(ledger):
+    settle(ledger, "slow", new=(7, None, "dropped"))
+    assert ledger.known(FLOW, ["new"]).empty
+
+
+def test_a_deletion_is_remembered_by_a_run_that_is_repeated_beside_a_later_one(ledger):
+    settle(ledger, "slow", new=(None, None, "unchanged"))
+    assert ledger.begin(FLOW, ["new"], "live", [6]).keys == set()
+
+
+def test_rows_that_never_came_are_not_in_campaign_and_leave_a_ledger_empty(ledger):
+    ledger.forget(FLOW)
+    for run in ("slow", "live"):
+        ledger.start_run(FLOW, run)
+    settle(ledger, "live", new=(None, None, "unchanged"), other=(7, None, "dropped"))
+    assert len(ledger.known(FLOW, ["new", "other"])) == 2
+    assert ledger.is_empty(FLOW)
+    assert not ledger.has_present(FLOW)
+    assert [*ledger.expected(FLOW)] == []
+    assert to_look_at(ledger) == set()
+    assert ledger.begin(FLOW, ["other"], "slow", [9]).keys == set(), "the next run looks at it"
+    assert to_look_at(ledger) == {"other"}
+
+
+def test_what_is_in_campaign_stays_as_it_is_when_it_is_dropped_or_unchanged(ledger):
+    settle(ledger, "live", a=(5, None, "unchanged"))
+    assert ledger.known(FLOW, ["a"])[["version", "sent_hash", "present"]].loc["a"].tolist() == [5, OLD, True]
+    settle(ledger, "live", a=(None, None, "dropped"))
+    assert ledger.known(FLOW, ["a"])[["version", "present"]].loc["a"].tolist() == [5, True]
+    assert ledger.taken_over(FLOW, ["a"], "before") == set()
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_row_that_another_run_creates_while_its_deletion_is_settled_is_looked_at_again(ledger, settled):
+    """The deletion was planned when nothing was known of the row."""
+    ledger.begin(FLOW, ["new"], "slow", [6])
+    if settled:
+        settle(ledger, "slow", new=(6, NEW, "created"))
+    settle(ledger, "live", new=(None, None, "unchanged"))
+    if not settled:
+        settle(ledger, "slow", new=(6, NEW, "created"))
+    assert ledger.known(FLOW, ["new"])["present"].all()
+    assert to_look_at(ledger) == {"new"}
+
+
+def test_a_row_that_is_dropped_while_another_run_creates_it_is_known_to_be_in_campaign(ledger):
+    ledger.begin(FLOW, ["new"], "slow", [6])
+    settle(ledger, "live", new=(7, None, "dropped"))
+    settle(ledger, "slow", new=(6, NEW, "created"))
+    assert ledger.known(FLOW, ["new"])["present"].all()
+
+
 def test_many_rows_are_begun_in_their_own_versions(ledger):
     keys = [f"{number:05d}" for number in range(2_000)]
     settle(ledger, "live", **{key: (100 + number, OLD, "created") for number, key in enumerate(keys)})

@@ -101,7 +101,7 @@ class Counts(NamedTuple):
     """How many rows of a flow the ledger knows."""
 
     present: int  # in Campaign
-    absent: int  # deleted from it, or never arrived
+    absent: int  # deleted from it, or never arrived; rows that another run is not to create among them
     in_doubt: int  # of both: a write was begun and its outcome is unknown
     rejected: int
     parked: int = 0
@@ -275,7 +275,7 @@ class Ledger:
         with self._database.write() as connection:
             self._database.stage(connection, outcome, outcome_columns(outcomes))
             self._database.stage(connection, refusal, rejection_columns(rejected))
-            settle_outcomes(connection, flow, run_id, mapping_sha, _now())
+            settle_outcomes(connection, flow, run_id, mapping_sha, _now(), linked=linked)
             if linked:
                 settle_links(connection, flow)
                 take_back_links(connection, flow, run_id)
@@ -431,7 +431,9 @@ class Ledger:
 
     def is_empty(self, flow: str) -> bool:
         """Whether nothing of this flow was ever written, nor begun to be, nor waits to be."""
-        known = or_(exists().where(records.c.flow == flow), exists().where(parked.c.flow == flow))
+        # A row that never came is remembered as well, for a while of no interest here (``settle.py``).
+        written = or_(records.c.present, records.c.doubt > 0, records.c.mapping_sha.is_not(None))
+        known = or_(exists().where(records.c.flow == flow, written), exists().where(parked.c.flow == flow))
         with self._database.read() as connection:
             return not connection.execute(select(known)).scalar()
 

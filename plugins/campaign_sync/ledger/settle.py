@@ -23,18 +23,25 @@ from sqlalchemy import (
 )
 
 from campaign_sync.ledger.database import insert_into
-from campaign_sync.ledger.tables import BEGUN, EARLIER, GOING, LATE, NOBODY, records, rejections
+from campaign_sync.ledger.tables import BEGUN, EARLIER, GOING, LATE, NOBODY, records, rejections, runs
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_rejections as refusal
 
 
-def settle_outcomes(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
-    """What Campaign did, and what needed no call."""
+def settle_outcomes(
+    connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime, *, linked: bool
+) -> None:
+    """What Campaign did, and what needed no call.
+
+    :param linked: whether rows of this flow name records of others.
+    """
     _mark_overtaken(connection, flow)
     _upsert_written(connection, flow, run_id, mapping_sha, now)
     _update_deleted(connection, flow, run_id, now)
     _raise_versions(connection, flow)
-    _leave_dropped(connection, flow)
+    _mark_come(connection, flow, run_id)
+    _remember_absent(connection, flow, run_id, now)
+    _leave_dropped(connection, flow, linked=linked)
     _clear_rejections(connection, flow)
 
 
@@ -112,11 +119,67 @@ def _raise_versions(connection: Connection, flow: str) -> None:
     connection.execute(update(records).where(staged, newer).values(version=outcome.c.version))
 
 
-def _leave_dropped(connection: Connection, flow: str) -> None:
-    # A row that is no longer ours to send needs no second look. It names nobody any more (``links.py``), so should it
-    # come back, it is written whatever its values.
+def _leave_dropped(connection: Connection, flow: str, *, linked: bool) -> None:
+    # A row that is no longer ours to send needs no second look. Of a linked flow, it names nobody any more
+    # (``links.py``), so should it come back, it is written whatever its values.
     dropped = and_(_staged(flow, "dropped"), _not_older())
+    if not linked:
+        dropped = and_(dropped, records.c.doubt > 0)
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
+
+
+def _mark_come(connection: Connection, flow: str, run_id: str) -> None:
+    # Gone, and nothing was to be deleted when that was planned; another run has begun with the row since.
+    created = or_(
+        and_(records.c.present, outcome.c.version.is_(None)), and_(~records.c.present, records.c.doubt > 0)
+    )
+    come = and_(_staged(flow, "unchanged"), created, records.c.run_id != run_id)
+    doubt = records.c.doubt.bitwise_or(EARLIER)
+    connection.execute(update(records).where(come).values(doubt=doubt, run_id=NOBODY))
+
+
+def _remember_absent(connection: Connection, flow: str, run_id: str, now: datetime) -> None:
+    """Rows that are gone or filtered out, and not in Campaign: another run which has not ended, and may have read them
+    before, is not to create them (``begin.py``).
+
+    Only beside such a run: else the ledger would fill with rows that were never ours to send. For what is filtered
+    out, only beside one that began earlier: a backfill's many would be kept for the short runs beside it, which read
+    of them in the change feed.
+    """
+    beside = and_(runs.c.flow == flow, runs.c.run_id != run_id, runs.c.state == "running")
+    if not connection.execute(select(exists().where(beside))).scalar():
+        return
+    mine = runs.alias("mine")
+    began = select(mine.c.started).where(mine.c.flow == flow, mine.c.run_id == run_id).scalar_subquery()
+    row = {
+        "flow": literal(flow),
+        "source_key": outcome.c.source_key,
+        "version": func.coalesce(outcome.c.version, records.c.version, 1),
+        "present": literal(False),
+        "doubt": literal(0),
+        "run_id": literal(run_id),
+        "updated_at": literal(now, records.c.updated_at.type),
+    }
+    known = and_(records.c.flow == flow, records.c.source_key == outcome.c.source_key)
+    absent = (
+        select(*row.values())
+        .select_from(outcome.outerjoin(records, known))
+        .where(
+            outcome.c.result.in_(("unchanged", "dropped")),
+            or_(outcome.c.version.is_(None), exists().where(beside, runs.c.started < began)),
+        )
+        .order_by(outcome.c.source_key)
+    )
+    insert = insert_into(connection, records).from_select(list(row), absent)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["flow", "source_key"],
+            set_={name: insert.excluded[name] for name in ("version", "run_id", "updated_at")},
+            where=and_(
+                ~records.c.present, records.c.doubt == 0, insert.excluded.version >= records.c.version
+            ),
+        )
+    )
 
 
 def _clear_rejections(connection: Connection, flow: str) -> None:

@@ -6,8 +6,10 @@ must leave in Campaign what the same rows leave by REST: rows of which a file ca
 
 from __future__ import annotations
 
+import csv
 import gzip
-from collections.abc import Iterator
+import io
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.arrow import one_array
@@ -117,6 +119,26 @@ def file_bytes(
         [header.encode(), b"\n", *_rows(written, columns, resource), *_gone(deleted, columns, key_field)]
     )
     return gzip.compress(text, LEVEL, mtime=0)
+
+
+def file_without(compressed: bytes, keys: Collection[str], key_column: str) -> bytes:
+    """A file without the lines of these keys; the others are as they were."""
+    record: list[str] = []  # the lines of one row, of which a text may have several
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(gzip.decompress(compressed).decode(), newline="\n"):
+            record.append(line)
+            yield line
+
+    rows = csv.reader(lines(), delimiter=SEPARATOR, quotechar=QUOTE)
+    at = next(rows).index(key_column)
+    kept = record.copy()
+    record.clear()
+    for cells in rows:
+        if cells[at] not in keys:
+            kept += record
+        record.clear()
+    return gzip.compress("".join(kept).encode(), LEVEL, mtime=0)
 
 
 def _rows(frame: pd.DataFrame, columns: list[FileColumn], resource: ResourceSchema) -> Iterator[bytes]:

@@ -47,6 +47,11 @@ def file_notes(folder: str, dry_run: bool) -> list[str]:
     unlinked, missing = (sum(each[name] for each in found) for name in ("unlinked", "missing"))
     if unlinked:
         notes.append(f"{unlinked:,} of them are linked to nobody: the record that they name was not there")
+    if overtaken := sum(part.overtaken for part in parts):
+        notes.append(
+            f"{overtaken:,} rows were left out of the files because another run had written them meanwhile; where it "
+            "is not certain which of the two is the newer, the next run looks at them again"
+        )
     if missing:
         notes.append(f"{missing:,} records that were to be deleted by file were gone already")
     return notes

@@ -2,20 +2,21 @@
 
 A batch's rows become parts in the run's folder first: ``00001_01.csv.gz``, as Campaign gets it, and
 ``00001_01.parquet`` with keys, versions and hashes. Then ``00001.parts.json`` names them: from there on they are never
-made anew, and a part that is sent twice has the same bytes. Not for sending (``hooks/campaign_files.py``), nor for what
-became of them (``run/settle.py``).
+made anew, and a part that is signalled twice has the same bytes. Not for sending (``hooks/campaign_files.py``), nor for
+what became of them (``run/settle.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.arrow import one_array
-from campaign_sync.rows.import_file import carried, file_bytes, file_columns
+from campaign_sync.rows.import_file import carried, file_bytes, file_columns, file_without
 from campaign_sync.rows.storage import (
     documents,
     parquet_bytes,
@@ -26,10 +27,11 @@ from campaign_sync.rows.storage import (
     write_document,
 )
 from campaign_sync.run.planned import HASH, VERSION, Plan
-from campaign_sync.run.setting import PARTS, SETTLED, WAY, document
+from campaign_sync.run.setting import PARTS, SETTLED, SIGNALLED, WAY, document
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from campaign_sync.mapping.file import Mapping
     from campaign_sync.rows.batch import Batch
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 ROWS = 100_000  #: of a part at most (campaign.md §8.1)
 ORDER = "010"  # what stands first in a name decides what is loaded first
+OVERTAKEN = "overtaken"  # the kind of a row that was left out again
 
 
 class Part(NamedTuple):
@@ -47,6 +50,9 @@ class Part(NamedTuple):
     stem: str  # of its files in the run's folder
     written: int  # rows to create or update
     deleted: int  # rows to delete
+    overtaken: int = (
+        0  # rows that were left out again, because another run had written them before the signal
+    )
 
     @property
     def rows(self) -> int:
@@ -102,12 +108,46 @@ def content(folder: str, part: Part) -> bytes:
 
 
 def keys(folder: str, part: Part) -> pd.DataFrame:
-    """What the ledger is told once the outcome is known: index source key; key, kind, version, sent_hash."""
+    """What the ledger is told once the outcome is known: index source key; key, kind, version, sent_hash.
+
+    The kind is create, update, delete, or ``OVERTAKEN`` of a row that is no longer in the file.
+    """
     import pandas as pd
 
     table = read_parquet(f"{folder}/{part.stem}.parquet")
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame.set_index("@key")
+
+
+def signalled(folder: str) -> list[str]:
+    """Names of the parts that an import may have taken."""
+    found: list[str] = read_document(folder, SIGNALLED)["parts"] if documents(folder, SIGNALLED) else []
+    return found
+
+
+def leave_out(folder: str, part: Part, overtaken: Collection[str], key_column: str) -> Part:
+    """Takes rows out of a part that was not signalled yet, and returns what is left: other bytes, the same name.
+
+    Killed on the way, it is taken up again by another call: the document that names the part is written last.
+    """
+    import pyarrow as pa
+
+    kept = keys(folder, part)
+    kept.loc[kept.index.isin(list(overtaken)), "kind"] = OVERTAKEN
+    write_bytes(
+        f"{folder}/{part.stem}.parquet",
+        parquet_bytes(pa.Table.from_pandas(kept.reset_index(), preserve_index=False)),
+    )
+    out = kept["key"][kept["kind"] == OVERTAKEN]
+    write_bytes(f"{folder}/{part.stem}.csv.gz", file_without(content(folder, part), set(out), key_column))
+    deleted = int((kept["kind"] == "delete").sum())
+    left = part._replace(written=len(kept) - len(out) - deleted, deleted=deleted, overtaken=len(out))
+    _name_parts(
+        folder,
+        part.batch,
+        [left if each.stem == part.stem else each for each in parts_of(folder, part.batch)],
+    )
+    return left
 
 
 def by_file(plan: Plan, mapping: Mapping, resource: ResourceSchema) -> Plan:
@@ -160,8 +200,12 @@ def write_parts(batch: Batch, plan: Plan, mapping: Mapping, resource: ResourceSc
         write_bytes(f"{batch.folder}/{stem}.csv.gz", compressed)
         write_bytes(f"{batch.folder}/{stem}.parquet", _kept(lines, gone, key_field))
         parts.append(part)
-    write_document(batch.folder, document(batch.number, PARTS), {"parts": [part._asdict() for part in parts]})
+    _name_parts(batch.folder, batch.number, parts)
     return parts
+
+
+def _name_parts(folder: str, batch: int, parts: list[Part]) -> None:
+    write_document(folder, document(batch, PARTS), {"parts": [part._asdict() for part in parts]})
 
 
 def _updates_all(mapping: Mapping) -> bool:
@@ -182,13 +226,14 @@ def _kept(lines: pd.DataFrame, gone: pd.DataFrame, key_field: str) -> bytes:
         return pa.concat_arrays([one_array(first, kind), one_array(second, kind)])
 
     absent = [None] * len(gone)
-    table = pa.table(
-        {
-            "@key": both(lines.index, gone.index, pa.string()),
-            "key": both(lines[key_field], gone.index, pa.string()),
-            "kind": both(lines["@kind"], ["delete"] * len(gone), pa.string()),
-            "version": both(lines[VERSION], gone[VERSION], pa.int64()),
-            "sent_hash": both(lines[HASH], absent, pa.binary()),
-        }
+    return parquet_bytes(
+        pa.table(
+            {
+                "@key": both(lines.index, gone.index, pa.string()),
+                "key": both(lines[key_field], gone.index, pa.string()),
+                "kind": both(lines["@kind"], ["delete"] * len(gone), pa.string()),
+                "version": both(lines[VERSION], gone[VERSION], pa.int64()),
+                "sent_hash": both(lines[HASH], absent, pa.binary()),
+            }
+        )
     )
-    return parquet_bytes(table)

@@ -14,7 +14,7 @@ from campaign_sync.schema import ResourceSchema, TableSchema
 
 #: Documents of a run's folder …
 SETTING, READ, REPORT, GUARD = "setting.json", "read.json", "report.json", "guard.json"
-WAY = "way.json"
+WAY, SIGNALLED = "way.json", "signalled.json"
 
 #: … and of each of its batches, after the batch's number.
 CHECKED, STOPPED, HARM, LOADED = ".checks.json", ".stopped.json", ".harm.json", ".load.json"

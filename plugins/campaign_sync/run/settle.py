@@ -19,13 +19,26 @@ from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.storage import write_document
 from campaign_sync.run import clock
 from campaign_sync.run.import_results import RESULT, Reject, Unfit, read_rejects, read_result, require_sums
-from campaign_sync.run.parts import ORDER, Part, keys, outcome, parts_of, settled, way
+from campaign_sync.run.parts import (
+    ORDER,
+    OVERTAKEN,
+    Part,
+    keys,
+    leave_out,
+    outcome,
+    parts_of,
+    settled,
+    signalled,
+    way,
+)
 from campaign_sync.run.report import SAMPLE, Tally
-from campaign_sync.run.setting import SETTLED, Setting
+from campaign_sync.run.setting import SETTLED, SIGNALLED, Setting
 from campaign_sync.run.upload import Seen, look, remove_all, remove_leftovers, upload_missing
 from campaign_sync.settings import import_timeout, ledger_url
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from campaign_sync.hooks.campaign_workflows import Workflow, Workflows
     from campaign_sync.ledger.signals import Signal
 
@@ -116,8 +129,8 @@ class _Settling:
                     return wait
                 self.ledger.signals.ended(self.workflow, self.flow, self.run_id)
                 signal = None
-            if open_:
-                return self._begin(files, workflow, signal, open_, seen)
+            if open_ and (wait := self._begin(files, workflow, signal, open_, seen)):
+                return wait
             for part in self.parts:
                 remove_all(files, seen, part)
         return None
@@ -156,6 +169,7 @@ class _Settling:
 
     def _settle(self, files: CampaignFilesHook, seen: Seen, part: Part) -> None:
         kept = keys(self.folder, part)
+        kept = kept[kept["kind"] != OVERTAKEN]
         try:
             counts = read_result(files.read(DONE, part.name + RESULT))
             rejects = self._rejects(files, seen, part)
@@ -190,18 +204,22 @@ class _Settling:
             samples.setdefault(each.rule, []).append(str(key))
         tally = Tally(
             rejected=len(rejects), created=counts["inserted"], updated=counts["updated"], deleted=counts["deleted"],
-            unchanged=counts["missing"],
+            unchanged=counts["missing"] + part.overtaken,
         )  # fmt: skip
-        found = {
-            "tally": tally.as_dict(),
-            "rejected": dict(Counter(each.rule for each in told)),
-            "samples": {rule: found[:SAMPLE] for rule, found in samples.items()},
-            "missing": counts["missing"],
-            "unlinked": counts.get("unlinked", 0),
-        }
-        write_document(self.folder, f"{part.stem}{SETTLED}", found)
-        self.settled.add(part.stem)
+        self._is_settled(
+            part,
+            tally,
+            rejected=dict(Counter(each.rule for each in told)),
+            samples={rule: found[:SAMPLE] for rule, found in samples.items()},
+            missing=counts["missing"],
+            unlinked=counts.get("unlinked", 0),
+        )
         self.log.info("settle %s: %s", part.name, {name: count for name, count in counts.items() if count})
+
+    def _is_settled(self, part: Part, tally: Tally, **found: Any) -> None:
+        nothing = {"rejected": {}, "samples": {}, "missing": 0, "unlinked": 0}
+        write_document(self.folder, f"{part.stem}{SETTLED}", {"tally": tally.as_dict(), **nothing, **found})
+        self.settled.add(part.stem)
 
     def _rejects(self, files: CampaignFilesHook, seen: Seen, part: Part) -> dict[str, Reject]:
         """The rejected lines of a file by the record's key; a line may be named twice."""
@@ -242,8 +260,9 @@ class _Settling:
         return self._results(signal, signal.sent_at + APART)
 
     def _results(self, signal: Signal | None, until: datetime | timedelta) -> Wait:
-        done = len(self.parts) - len(self._open())
-        expected = done + len([part for part in self._open() if signal is None or part.name in signal.parts])
+        covered = [part for part in self._open() if signal is None or part.name in signal.parts]
+        done = [part for part in self.parts if part.stem in self.settled and part.rows]
+        expected = len(done) + len(covered)
         return self._wait(
             "results", until, workflow=self.workflow, state="running", results=self.prefix, expected=expected
         )
@@ -257,15 +276,17 @@ class _Settling:
         other: Signal | None,
         open_: list[Part],
         seen: Seen,
-    ) -> Wait:
-        """Bring everything into place and signal; what to wait for then, or first."""
+    ) -> Wait | None:
+        """Bring everything into place and signal; what to wait for then, or first; None if no row is left to send."""
         if other is not None and other.open:
             if self._may_be_under_way(files, workflow, other):
                 return self._wait("another run", clock.now() + OTHERS)
             self.ledger.signals.ended(self.workflow, other.flow, other.run_id)
         if workflow.state in ("paused", "failed"):
             raise self._refused("is paused" if workflow.state == "paused" else "has failed")
-        self._require_still_ours(open_)
+        self._leave_out_overtaken(files, open_, seen)
+        if not (open_ := self._open()):
+            return None
         remove_leftovers(files, self.folder, self.flow, self.ledger, self.log)
         self._clear_the_way(files, open_, seen)
         upload_missing(files, self.folder, open_, self.log)
@@ -278,12 +299,14 @@ class _Settling:
             return wait
         names, now = [part.name for part in open_], clock.now()
         if self.ledger.signals.begin(self.workflow, self.flow, self.run_id, names, now, APART):
-            return self._signal(workflow, len(names))
+            return self._signal(workflow, names)
         last = self.ledger.signals.last(self.workflow)
         return self._wait("signal", last.sent_at + APART if last else now)
 
-    def _signal(self, workflow: Workflow, count: int) -> Wait:
+    def _signal(self, workflow: Workflow, names: list[str]) -> Wait:
         """One signal for all files of the run."""
+        before = signalled(self.folder)
+        write_document(self.folder, SIGNALLED, {"parts": sorted({*before, *names})})
         try:
             taken = self.workflows.signal(workflow, f"{self.prefix}_*.csv.gz")
         except SyncError:
@@ -291,13 +314,14 @@ class _Settling:
             raise
         if taken == "refused":
             # Somebody else has signalled, nobody knows when: at worst just now.
+            write_document(self.folder, SIGNALLED, {"parts": before})
             self.ledger.signals.ended(self.workflow, self.flow, self.run_id, sent_at=clock.now())
             return self._wait("signal", clock.now() + APART)
         if taken == "unknown":
             self.log.warning("the answer to the signal of %s was lost: its effect will tell", self.workflow)
             return self._results(None, clock.now() + APART)
         self.ledger.signals.accepted(self.workflow, self.flow, self.run_id)
-        self.log.info("signalled %s: %d files, %s_*.csv.gz", self.workflow, count, self.prefix)
+        self.log.info("signalled %s: %d files, %s_*.csv.gz", self.workflow, len(names), self.prefix)
         return self._results(None, import_timeout())
 
     def _may_be_under_way(self, files: CampaignFilesHook, workflow: Workflow, other: Signal) -> bool:
@@ -318,15 +342,40 @@ class _Settling:
             if name.partition("_rejects_")[0] in names:
                 files.remove(REJECTS, name)
 
-    def _require_still_ours(self, open_: list[Part]) -> None:
-        """Raises ReconcileError if a later run has begun to write rows of these files: they are newer than ours."""
-        newer = sum(
-            len(self.ledger.taken_over(self.flow, keys(self.folder, part).index, self.run_id))
-            for part in open_
-        )
-        if newer:
+    def _leave_out_overtaken(self, files: CampaignFilesHook, open_: list[Part], seen: Seen) -> None:
+        """Take rows out of these files that another run has begun to write since: as a rule they are newer than ours.
+
+        Raises ReconcileError if an import may have taken the files before: what they said is not changed any more.
+        """
+        kept = {part: keys(self.folder, part) for part in open_}
+        newer = {
+            part: self.ledger.taken_over(self.flow, rows.index, self.run_id)
+            | set(rows.index[rows["kind"] == OVERTAKEN])  # by a task that was killed there, too
+            for part, rows in kept.items()
+        }
+        count = sum(len(found) - part.overtaken for part, found in newer.items())
+        if count and {part.name for part in open_} & set(signalled(self.folder)):
             raise ReconcileError(
-                f"a later run has written {newer:,} of the rows that are in files of this one",
+                f"a later run has written {count:,} of the rows that are in files of this one",
                 f"{self.flow}, {self.run_id}",
                 "Nothing more of this run is sent, and nothing is lost: the later run, or the next, sends all its rows",
             )
+        column = self.resource.fields[self.mapping.key_field].name
+        for part, found in newer.items():
+            if len(found) > part.overtaken:
+                self._doubt_older(kept[part].loc[list(found), "version"])
+                if part.name in seen.imports:
+                    files.remove(IMPORTS, part.name)  # it might have as many bytes
+                self.parts[self.parts.index(part)] = left = leave_out(self.folder, part, found, column)
+                self.log.info(
+                    "%s: %d rows left out, which another run has written", part.name, left.overtaken
+                )
+        for part in self._open():
+            if not part.rows:
+                self._is_settled(part, Tally(unchanged=part.overtaken))
+
+    def _doubt_older(self, ours: pd.Series[int]) -> None:
+        """Have the next run look at rows of which nothing is known that is surely newer than these versions."""
+        known = self.ledger.known(self.flow, ours.index).reindex(ours.index)
+        newer = (known["present"] & (known["version"] >= ours)).fillna(False).to_numpy(dtype=bool)
+        self.ledger.doubt(self.flow, ours.index[~newer])
