@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import tests.airflow_home  # noqa: F401 - before any test imports Airflow
 from tests.sandbox_process import Sandbox, start_sandbox
 
 

@@ -1,15 +1,9 @@
-"""A real Airflow for the flows' tests: SQLite in a folder of its own, both connections to the sandbox.
-
-Its environment is set here, when pytest comes to this folder and before anything imports Airflow.
-"""
+"""A real Airflow for the flows' tests: SQLite in a folder of its own, both connections to the sandbox."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,25 +13,13 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from tests.airflow_home import HOME
 from tests.flows.real_airflow import DAG_FILE, RealAirflow
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 PEOPLE = 60
-
-HOME = Path(tempfile.mkdtemp(prefix="campaign-sync-airflow-"))
-os.environ |= {
-    "AIRFLOW_HOME": str(HOME),
-    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
-    "AIRFLOW__CORE__PLUGINS_FOLDER": str(HOME / "plugins"),
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
-    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-    "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(96),
-    "GX_ANALYTICS_ENABLED": "false",
-}
 
 
 class FakeTime:
@@ -65,13 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow_home() -> Iterator[Path]:
+def airflow_home() -> Path:
     """Airflow's home with a fresh metadata database."""
-    for module in [sys.modules.get("airflow.configuration")]:
-        if module is not None and str(HOME) != module.AIRFLOW_HOME:
-            pytest.fail(
-                f"Airflow was imported before its home was set (it is {module.AIRFLOW_HOME}): name tests/flows first"
-            )
     for folder in ("dags", "plugins"):
         (HOME / folder).mkdir(exist_ok=True)
     (HOME / "dags" / "flows.py").write_text(DAG_FILE)
@@ -81,8 +58,7 @@ def airflow_home() -> Iterator[Path]:
         from airflow.utils.db import initdb
 
     initdb()
-    yield HOME
-    shutil.rmtree(HOME, ignore_errors=True)
+    return HOME
 
 
 @pytest.fixture(scope="session")
