@@ -156,7 +156,9 @@ def test_check_live_runs_the_examples_against_both_systems(online: CommandLine) 
 def test_the_examples_to_copy_fit_the_sandbox_and_come_true(online: CommandLine) -> None:
     for file in [*SHIPPED.glob("*_to_*.yaml"), *SHIPPED.glob("examples/*.yaml")]:
         shutil.copy(file, online.mappings)
-    (online.mappings / "email_events_to_activities.yaml").unlink()  # its tables are made by `setup dynamics --apply`
+    (
+        online.mappings / "email_events_to_activities.yaml"
+    ).unlink()  # its tables are made by `setup dynamics --apply`
     done = online("check", "--live")
     assert (done.returncode, done.stderr) == (0, "")
     assert "5 good, 0 with problems" in done.stdout
