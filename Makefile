@@ -12,7 +12,7 @@ SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: venv  ## run five flows through a real Airflow against the sandbox, compare both systems, stop everything
+demo: venv  ## run seven flows through a real Airflow against the sandbox, compare both systems, stop everything
 	@$(BIN)/python -m local demo --port $(PORT) $(SEED)
 
 up: venv  ## start the sandbox and Airflow and leave them running; prints address and login
@@ -49,6 +49,8 @@ schema: venv  ## write the JSON Schemas in include/mappings anew
 	@mv include/mappings/mapping.schema.json.new include/mappings/mapping.schema.json
 	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema to_dynamics > include/mappings/events.schema.json.new
 	@mv include/mappings/events.schema.json.new include/mappings/events.schema.json
+	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema opt_outs > include/mappings/opt_outs.schema.json.new
+	@mv include/mappings/opt_outs.schema.json.new include/mappings/opt_outs.schema.json
 
 venv: .venv/.made-requirements.txt  ## the environment of requirements.txt, in .venv
 dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it

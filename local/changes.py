@@ -10,6 +10,9 @@ from typing import Any
 from local.expected import expected
 from local.sandbox_api import SandboxApi
 
+#: A contact who comes on the busy day, and says no to e-mail.
+NEWCOMER = "0de70000-0000-4000-8000-000000000000"
+
 
 def a_busy_day(sandbox: SandboxApi) -> str:
     """People move, change jobs, come and go; a store closes, an order is cancelled, another one is placed."""
@@ -22,10 +25,11 @@ def a_busy_day(sandbox: SandboxApi) -> str:
     update += [{"id": row["contactid"], "jobtitle": "Head of surprises"} for row in promoted]
     create = [
         {
-            "contactid": f"0de70000-0000-4000-8000-{index:012d}",
+            "contactid": f"{NEWCOMER[:-12]}{index:012d}",
             "firstname": "Nora",
             "lastname": f"Newcomer {index}",
             "emailaddress1": f"  Nora.{index}@Newcomers.example ",
+            "donotbulkemail": index == 0,
         }
         for index in range(5)
     ]

@@ -1,48 +1,41 @@
-"""The demonstration: a real Airflow brings the sandbox's rows to Campaign; both sides are compared row by row.
+"""The demonstration: a real Airflow brings the sandbox's rows to Campaign, and what Campaign's mails did to Dynamics;
+what people object to goes both ways; both sides are compared row by row.
 
-Contacts, stores and three levels of custom tables, five flows that wait for each other. It talks to Airflow through its
-REST API and to the sandbox through its controls, and shares no code with the package: what Campaign should hold is
-computed anew in `local/expected.py` and `local/expected_company.py`.
+Contacts, stores and three levels of custom tables are five flows that wait for each other; e-mail events come back;
+opt-outs are the seventh flow.
+It talks to Airflow through its REST API and to the sandbox through its controls, and shares no code with the package:
+what each side should hold is computed anew in `local/expected*.py`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from local.airflow_api import AirflowApi
 from local.changes import a_busy_day, parents_arrive
+from local.consents import FLOW as OPT_OUTS
+from local.consents import Consents
 from local.environment import ROOT, LocalError, login
 from local.expected import differing
 from local.expected_company import KINDS, campaign
+from local.expected_events import TABLES, compare, timeline
+from local.expected_opt_outs import compare as compare_opt_outs
+from local.mailing import FLOW as EVENTS
+from local.mailing import Mailing
+from local.rounds import FLOWS, Flow, run_all, say
 from local.sandbox_api import SandboxApi
 from local.stack import Stack, require_free_port
+from local.telling import told
 
 MAPPINGS = ROOT / "include" / "mappings"
-FATES = ("extracted", "dropped", "parked", "rejected", "created", "updated", "deleted", "unchanged")
-
-
-class Flow(NamedTuple):
-    """A mapping file that the demonstration runs."""
-
-    name: str
-    table: str
-    resource: str
-    parent: str | None = None  # flow
-
-
-#: Children first: nobody who starts flows needs to know which one waits for which.
-FLOWS = (
-    Flow("lines_to_lines", "new_purchaseorderline", "cusPurchaseOrderLine", "orders_to_orders"),
-    Flow("orders_to_orders", "new_purchaseorder", "cusPurchaseOrder", "vendors_to_vendors"),
-    Flow("vendors_to_vendors", "new_vendor", "cusVendor"),
-    Flow("accounts_to_stores", "account", "cusStore", "contacts_to_profiles"),
-    Flow("contacts_to_profiles", "contact", "profile"),
-)
 
 
 def demo(folder: Path, port: int, seed: tuple[str, ...], result_file: Path) -> int:
@@ -52,7 +45,7 @@ def demo(folder: Path, port: int, seed: tuple[str, ...], result_file: Path) -> i
     stack = Stack(
         folder,
         folder / "sandbox",
-        say=_say,
+        say=say,
         more={"AIRFLOW__CAMPAIGN_SYNC__MAPPINGS": str(mappings)},
     )
     stack.stop()
@@ -61,123 +54,116 @@ def demo(folder: Path, port: int, seed: tuple[str, ...], result_file: Path) -> i
     try:
         result = _play(stack, port, seed)
     finally:
-        _say("Stopping everything …")
+        say("Stopping everything …")
         stack.stop()
     result["seconds"] = round(time.monotonic() - began, 1)
     result_file.write_text(json.dumps(result, indent=2) + "\n")
-    print(_told(result))
+    print(told(result))
     print(f"Details: {result_file}")
     return 0 if result["agree"] else 1
 
 
 def _play(stack: Stack, port: int, seed: tuple[str, ...]) -> dict[str, Any]:
-    _say("Starting the sandbox: Dynamics 365, Entra ID, Adobe Campaign, Adobe IMS …")
+    say("Starting the sandbox: Dynamics 365, Entra ID, Adobe Campaign, Adobe IMS …")
     sandbox = SandboxApi(stack.start_sandbox(*seed))
     flows = [flow for flow in FLOWS if sandbox.has(flow.table)]
     for absent in set(FLOWS) - set(flows):
         (stack.folder / "mappings" / f"{absent.name}.yaml").unlink()
-    _say("Starting Airflow: API server, scheduler, DAG processor, triggerer …")
+    say("Starting Airflow: API server, scheduler, DAG processor, triggerer …")
     stack.start_airflow(port)
     airflow = AirflowApi(port, *login(stack.home))
-    for flow in flows:
-        airflow.wait_for_dag(flow.name)
+    for name in (*(flow.name for flow in flows), EVENTS, OPT_OUTS):
+        airflow.wait_for_dag(name)
 
     steps: list[dict[str, Any]] = []
 
-    def step(what: str, change: Callable[[SandboxApi], str]) -> None:
-        _say(f"{what.capitalize()}: {change(sandbox)} …")
-        steps.append(_run(airflow, sandbox, flows, what, steps))
+    def step(
+        what: str, *changes: str, beside: Sequence[str] = (EVENTS,), after: Sequence[str] = (OPT_OUTS,)
+    ) -> None:
+        say(f"{what.capitalize()}: {'; '.join(changes)} …")
+        steps.append(run_all(airflow, sandbox, flows, what, steps, [beside, after]))
 
-    step("first load", lambda s: ", ".join(f"{len(s.rows(f.table)):,} {f.name.split('_')[0]}" for f in flows))
-    step("a busy day", a_busy_day)
-    step("parents arrive", parents_arrive)
-    step("no changes", lambda _: "nothing changed")
+    tables = (f"{len(sandbox.rows(flow.table)):,} {flow.name.split('_')[0]}" for flow in flows)
+    step("first load", ", ".join(tables), beside=(), after=())
+    say("Preparing Dynamics for e-mail events: python -m campaign_sync setup dynamics --apply")
+    _set_up(stack.variables(port))
+    mailing, consents = Mailing(sandbox), Consents(sandbox)
+    step("a busy day", a_busy_day(sandbox), mailing.first_day(), consents.first_day())
+    profiles = len(sandbox.records("profile"))
+    step("parents arrive", parents_arrive(sandbox), mailing.later(), consents.later())
+    step("no changes", f"nothing changed; {consents.export()}", beside=(EVENTS, OPT_OUTS), after=())
 
-    _say("Comparing Campaign with Dynamics, row by row …")
+    say(
+        "Comparing Campaign with Dynamics, row by row, timelines with logs, event by event, consent pair by pair …"
+    )
     compared = [_compare(sandbox, flow, flows) for flow in reversed(flows)]
+    seen = _compare_events(sandbox, mailing)
     problems = [problem for each in steps for problem in each["problems"]]
     problems += [
         f"{len(each['different'])} rows of {each['flow']} differ: {', '.join(each['different'][:5])}"
         for each in compared
         if each["different"]
     ]
-    # One call per record written; the first record of a flow's life is read back once, to prove its key.
-    for each, proofs in zip(steps, (len(flows), 0, 0, 0), strict=True):
-        written = sum(each["tally"][fate] for fate in ("created", "updated", "deleted"))
-        if each["engine_calls"] != written + proofs:
-            problems.append(
-                f"step “{each['what']}” wrote {written} records with {each['engine_calls']} engine calls"
-            )
-    return {"agree": not problems, "problems": problems, "steps": steps, "compared": compared}
-
-
-def _run(
-    airflow: AirflowApi, sandbox: SandboxApi, flows: list[Flow], what: str, told: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Run all flows through the scheduler, and again those whose rows may go on now, until nothing is left to do."""
-    began = time.monotonic()
-    runs: list[dict[str, Any]] = []
-    before = {run["run_id"] for each in told for run in each["runs"]}
-    starting = flows
-    while starting:
-        for flow in starting:
-            airflow.start(flow.name)
-        airflow.switch_all(on=True)
-        for flow in flows:
-            while active := airflow.active_runs(flow.name):
-                airflow.wait(flow.name, active[0], seconds=1800, progress=_telling(flow.name))
-        airflow.switch_all(on=False)
-        known = before | {run["run_id"] for run in runs}
-        news = [
-            _what_came(airflow, flow, run)
-            for flow in flows
-            for run in airflow.runs(flow.name)
-            if run["dag_run_id"] not in known
-        ]
-        runs += news
-        wrote = {
-            run["flow"]
-            for run in news
-            if any(run["tally"][fate] for fate in ("created", "updated", "deleted"))
-        }
-        waiting = {
-            run["flow"] for each in (*told, {"runs": runs}) for run in each["runs"] if run["tally"]["parked"]
-        }
-        starting = [flow for flow in flows if _may_go_on(flow, wrote, waiting)]
-    tally = {fate: sum(run["tally"][fate] for run in runs) for fate in FATES}
-    calls = sandbox.engine_calls() - sum(each["engine_calls"] for each in told)
-    counts = [f"{count:,} {fate}" for fate, count in tally.items() if count] or ["no rows"]
-    _say(f"  {', '.join(counts)}; {calls:,} engine calls, {len(runs)} runs")
+    problems += [
+        f"{len(each['different'])} contacts' timelines differ in {each['kind']}: {', '.join(each['different'][:5])}"
+        for each in seen["kinds"]
+        if each["different"]
+    ]
+    said = compare_opt_outs(
+        consents.began, consents.words, sandbox.rows("contact"), sandbox.records("profile")
+    )
+    if said.different:
+        keys = ", ".join(said.different[:5])
+        problems.append(f"{len(said.different)} contacts' consent is not the same or not right: {keys}")
+    problems += _arithmetic(steps, proofs=len(flows), profiles=profiles)
     return {
-        "what": what,
-        "runs": runs,
-        "problems": [run["problem"] for run in runs if run["problem"]],
-        "tally": tally,
-        "engine_calls": calls,
-        "seconds": round(time.monotonic() - began, 1),
+        "agree": not problems,
+        "problems": problems,
+        "steps": steps,
+        "compared": compared,
+        "events": seen,
+        "opt_outs": said._asdict() | {"stories": [story._asdict() for story in consents.stories]},
     }
 
 
-def _telling(flow: str) -> Callable[[str], None]:
-    return lambda said: _say(f"  {flow}: {said.strip()}")
+def _arithmetic(steps: list[dict[str, Any]], proofs: int, profiles: int) -> list[str]:
+    """What is wrong with the number of engine calls; what consent cost is added to each step.
+
+    One call per record written or told; the first record of a flow's life is read back once, to prove its key; the
+    first run of opt-outs lists all profiles, 500 at a time, and asks for their number if one page has not all.
+    """
+    listed = max(-(-profiles // 500), 1) + (profiles > 500)
+    problems = []
+    for each, proved, read in zip(steps, (proofs, 0, 0, 0), (0, listed, 0, 0), strict=True):
+        written = sum(each["tally"][fate] for fate in ("created", "updated", "deleted")) + proved
+        consent = sum(_told_campaign(run) for run in each["others"] if run["flow"] == OPT_OUTS) + read
+        each["consent_calls"] = each["engine_calls"] - written
+        if each["consent_calls"] != consent:
+            problems.append(
+                f"step “{each['what']}” needed {written} engine calls for records and {consent} for consent, "
+                f"and made {each['engine_calls']}"
+            )
+    return problems
 
 
-def _may_go_on(flow: Flow, wrote: set[str], waiting: set[str]) -> bool:
-    """Whether rows of a flow may go on now: its parent wrote, or deletions wait and its children wrote."""
-    children = {each.name for each in FLOWS if each.parent == flow.name}
-    return flow.parent in wrote or (flow.name in waiting and bool(children & wrote))
+def _told_campaign(run: dict[str, Any]) -> int:
+    """How often a run of opt-outs told Campaign something, or tried, where there was no profile yet.
+
+    A call for each contact; Dynamics is told one thing of a contact here, and nobody has to be told on both sides.
+    """
+    in_dynamics = sum(count for what, count in run["told"].items() if what.startswith("dynamics"))
+    return int(run["tally"]["updated"] + run["tally"]["parked"] - in_dynamics)
 
 
-def _what_came(airflow: AirflowApi, flow: Flow, run: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"flow": flow.name, "run_id": run["dag_run_id"], "problem": ""}
-    if run["state"] != "success":
-        failed = airflow.failures(flow.name, run["dag_run_id"]) or [run["dag_run_id"]]
-        problem = f"a run of {flow.name} ended as {run['state']} (failed: {', '.join(failed)})"
-        return found | {"problem": problem, "tally": dict.fromkeys(FATES, 0)}
-    tally = airflow.result(flow.name, run["dag_run_id"], "reconcile")["tally"]
-    if sum(tally[fate] for fate in FATES[1:]) != tally["extracted"]:
-        found["problem"] = f"the counts of a run of {flow.name} do not add up"
-    return found | {"tally": {fate: tally[fate] for fate in FATES}}
+def _set_up(variables: dict[str, str]) -> None:
+    """Have the activity tables made, as a user would."""
+    command = [sys.executable, "-m", "campaign_sync", "setup", "dynamics", "--apply"]
+    done = subprocess.run(command, check=False, env=variables, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise LocalError(f"The activity tables could not be made: {done.stderr[-800:]}")
+    for line in done.stdout.splitlines():
+        if line.endswith("made"):
+            say(f"  {line}")
 
 
 def _compare(sandbox: SandboxApi, flow: Flow, flows: list[Flow]) -> dict[str, Any]:
@@ -195,33 +181,12 @@ def _compare(sandbox: SandboxApi, flow: Flow, flows: list[Flow]) -> dict[str, An
     }
 
 
-def _told(result: dict[str, Any]) -> str:
-    steps = [["step", *FATES, "engine calls", "seconds"]]
-    for each in result["steps"]:
-        counts = [f"{each['tally'][fate]:,}" for fate in FATES]
-        steps.append([each["what"], *counts, f"{each['engine_calls']:,}", f"{each['seconds']:.1f}"])
-    flows = [["flow", "in Dynamics", "in Campaign", "waiting for a parent", "different"]]
-    for each in result["compared"]:
-        counts = [f"{each[name]:,}" for name in ("rows", "records", "waiting")]
-        flows.append([each["flow"], *counts, f"{len(each['different']):,}"])
-    rows, records = (sum(each[name] for each in result["compared"]) for name in ("rows", "records"))
-    verdict = (
-        f"{rows:,} rows compared with {records:,} records: all agree."
-        if result["agree"]
-        else "NOT in step: " + "; ".join(result["problems"])
-    )
-    return f"\n{_table(steps)}\n\n{_table(flows)}\n\n{verdict}"
-
-
-def _table(lines: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+def _compare_events(sandbox: SandboxApi, mailing: Mailing) -> dict[str, Any]:
+    tables = {kind: sandbox.rows(table, "activityid") for kind, (table, _) in TABLES.items()}
+    tasks = sandbox.rows("task", "activityid")
+    kinds = compare(mailing.events.values(), sandbox.rows("contact"), tables, tasks)
+    contact, entries = timeline(tables, tasks)
+    return {"kinds": [each._asdict() for each in kinds], "contact": contact, "timeline": entries}
 
 
 def _mappings(folder: Path) -> Path:
@@ -232,6 +197,15 @@ def _mappings(folder: Path) -> Path:
     for flow in FLOWS:
         file = next(MAPPINGS.rglob(f"{flow.name}.yaml"))
         (mappings / file.name).write_text(file.read_text() + "schedule: ~\n")
+    events = (MAPPINGS / f"{EVENTS}.yaml").read_text() + "schedule: ~\n"
+    tasks_on = re.sub(r"^# (tasks:|  \w+: )", r"\1", events, flags=re.MULTILINE)
+    # The mailing is a week old, and everybody in the sandbox has the same owner.
+    tasks_on = tasks_on.replace("due: 3d", "due: 14d, per_owner_and_day: 1000")
+    (mappings / f"{EVENTS}.yaml").write_text(tasks_on)
+    opt_outs = (MAPPINGS / f"{OPT_OUTS}.yaml").read_text() + "schedule: ~\n"
+    # Nobody is here to be asked: one person opts in, and the first run tells all who say no and have no profile yet.
+    opt_outs = opt_outs.replace("opt_ins: 0", "opt_ins: 1").replace("500 or 5%", "1000000")
+    (mappings / f"{OPT_OUTS}.yaml").write_text(opt_outs)
     return mappings
 
 
@@ -239,7 +213,3 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise LocalError(f"{folder} could not be removed: check its rights.")
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from local.environment import connections
+from tests.events.exports import OPEN, SEND, lines
+from tests.sandbox.sftp_session import connected, names, upload
 from tests.sandbox_process import Sandbox
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "include" / "mappings"
+EXPORTS = "d365_loads/exports"
 MARKER = "Quillfeather"
 BROKEN = "description: Broken.\nextract:\n  tabel: account\n"
 
@@ -127,9 +130,10 @@ def test_check_outside_the_project_says_so(offline: CommandLine) -> None:
 
 
 def test_schema_prints_what_is_shipped(offline: CommandLine) -> None:
-    done = offline("schema")
-    assert done.returncode == 0
-    assert json.loads(done.stdout) == json.loads((SHIPPED / "mapping.schema.json").read_text())
+    for kind, file in ((), "mapping"), (("opt_outs",), "opt_outs"):
+        done = offline("schema", *kind)
+        assert done.returncode == 0
+        assert json.loads(done.stdout) == json.loads((SHIPPED / f"{file}.schema.json").read_text())
 
 
 def test_without_a_command_the_commands_are_told(offline: CommandLine) -> None:
@@ -383,6 +387,112 @@ def test_setup_makes_the_activity_tables_once_and_says_what_the_role_needs(
     assert online("check", "--live").returncode == 0
 
 
+def touched(sandbox: Sandbox) -> list[str]:
+    """What may have changed something, in the SFTP area too; keys are looked up in batches."""
+    looking = ("list ", "open ")
+    return [each for each in writes(sandbox) if not each.startswith(looking) and not each.endswith("$batch")]
+
+
+@pytest.fixture
+def events(online: CommandLine, fresh_sandbox: Sandbox) -> Iterator[CommandLine]:
+    """With a mapping of events alone, its activity tables, and an SFTP area that is as it was."""
+    (online.mappings / "contacts_to_profiles.yaml").unlink()
+    shutil.copy(SHIPPED / "email_events_to_activities.yaml", online.mappings)
+    assert online("setup", "dynamics", "--apply").returncode == 0
+    fresh_sandbox.control("POST", "/sandbox/clock", {"advance": 10})
+    yield online
+    for name in names(fresh_sandbox, f"/{EXPORTS}"):
+        connected(fresh_sandbox, lambda sftp, name=name: sftp.remove(f"/{EXPORTS}/{name}"))
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_of_events_looks_at_tables_folders_and_the_newest_files(
+    events: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    mapping = events.mappings / "email_events_to_activities.yaml"
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    good = events("check", "--live")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "extract.delivery_logs: note: no file broadlog_*.csv lies in d365_loads/exports" in good.stdout
+    upload(fresh_sandbox, f"/{EXPORTS}/broadlog_1.csv", b"Number,Name\n1,x\n")
+    upload(fresh_sandbox, f"/{EXPORTS}/broadlog_2.csv", lines(SEND, SEND | {"status": "Sent"}).encode())
+    upload(fresh_sandbox, f"/{EXPORTS}/tracking_1.csv", lines(OPEN, delimiter=",").encode())
+    mapping.write_text(
+        mapping.read_text()
+        .replace("extract:\n", "extract:\n  done: d365_loads/over\n")
+        .replace("acs_trackingurl", "acs_trackinguri")
+    )
+    bad = events("check", "--live")
+    assert bad.returncode == 1
+    for told in (
+        "yaml:7: extract.done: d365_loads/over: there is no such file or folder. An administrator creates",
+        "yaml:9: extract.tracking_logs: tracking_1.csv is not separated by ';' but by ','",
+        "has no readable column 'acs_trackinguri'",
+    ):
+        assert told in bad.stderr
+    assert (
+        "extract.delivery_logs: warning: broadlog_2.csv: 1 of the first 2 rows would be rejected by status: status is "
+        "not a number"
+    ) in bad.stdout
+    assert "broadlog_1" not in bad.stdout + bad.stderr, "the newest tells how files are written"
+    assert touched(fresh_sandbox) == []
+    given = json.loads(events.environment["AIRFLOW_CONN_CAMPAIGN_SFTP"])
+    given["login"] = "somebody"
+    events.environment["AIRFLOW_CONN_CAMPAIGN_SFTP"] = json.dumps(given)
+    locked_out = events("check", "--live")
+    assert "Campaign SFTP" in locked_out.stderr
+    assert "the key is not accepted" in locked_out.stderr
+    assert "extract.done" not in locked_out.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_preview_of_events_shows_before_and_after_and_moves_and_writes_nothing(
+    events: CommandLine, fresh_sandbox: Sandbox
+) -> None:
+    ada = sorted(contacts(fresh_sandbox))[0]
+    url = "https://alder.example/?a=1;b=2"
+    click = OPEN | {"externalId": ada, "urlType": "1", "url": url}
+    rows = (
+        SEND | {"externalId": ada}, SEND | {"broadLogId": "2", "externalId": ada, "isProof": "1"},
+        SEND | {"broadLogId": "3", "externalId": ada, "deliveryName": ""},
+        SEND | {"broadLogId": "4", "externalId": ada, "eventDate": "2099-01-01 00:00:00"},
+        SEND | {"broadLogId": "5", "externalId": "0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01"},
+    )  # fmt: skip
+    upload(fresh_sandbox, f"/{EXPORTS}/broadlog_1.csv", b"")
+    upload(fresh_sandbox, f"/{EXPORTS}/broadlog_2.csv", lines(*rows).encode())
+    upload(fresh_sandbox, f"/{EXPORTS}/tracking_1.csv", lines(click).encode())
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    done = events("preview", "email_events_to_activities")
+    assert done.returncode == 0, done.stderr
+    for told in (
+        "send:1  create  (broadlog_2.csv)",
+        "delivery:2  dropped — proof or test profile",
+        "send:3  rejected — a delivery",
+        "send:4  rejected — happened: the time is in the future",
+        "click:7  create  (tracking_1.csv)",
+        f"    acs_trackingurl      {url!r}",
+        f"→ {url!r}",
+        "→ 'Campaign Name: 2026SpringCruise; Delivery Name: DM412'",
+        "broadlog_1.csv would be left for once: it is empty, without even a header",
+        "6 rows: 2 create, 1 dropped, 3 rejected. Nothing was written, and no file was moved.",
+    ):
+        assert told in done.stdout, (told, done.stdout)
+    plain = events("preview", "email_events_to_activities", "--json", "--key", "send:5", "--key", "click:7")
+    assert "broadlog_1.csv would be left" in plain.stderr
+    shown = {row["key"]: row for row in json.loads(plain.stdout)}
+    assert {key: (row["fate"], row["rule"]) for key, row in shown.items()} == {
+        "send:5": ("rejected", "unknown contact"), "click:7": ("create", ""),
+    }  # fmt: skip
+    assert shown["click:7"]["before"]["url"] == shown["click:7"]["after"]["acs_trackingurl"] == url
+    assert names(fresh_sandbox, f"/{EXPORTS}") == ["broadlog_1.csv", "broadlog_2.csv", "tracking_1.csv"]
+    assert touched(fresh_sandbox) == []
+    with sqlite3.connect(events.home / "campaign_sync" / "ledger.db") as database:
+        for table in ("runs", "events", "export_files", "waiting_events", "rejections"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
 def test_check_tells_both_kinds_of_mapping_apart(offline: CommandLine) -> None:
     text = (SHIPPED / "email_events_to_activities.yaml").read_text()
     file = offline.mappings / "email_events_to_activities.yaml"
@@ -393,6 +503,23 @@ def test_check_tells_both_kinds_of_mapping_apart(offline: CommandLine) -> None:
     bad = offline("check")
     assert bad.returncode == 1
     assert "load.unknown_contacts: 'a week' is not a time to wait" in bad.stderr
+
+
+def test_check_names_both_files_that_map_an_opt_out(offline: CommandLine) -> None:
+    shutil.copy(SHIPPED / "opt_outs.yaml", offline.mappings)
+    assert offline("check").stdout == "2 mapping files: 2 good, 0 with problems.\n"
+    offline.edit("  gender:       {", "  blackListFax: donotfax\n  gender:       {")
+    bad = offline("check")
+    assert (bad.returncode, bad.stdout) == (1, "2 mapping files: 0 good, 2 with problems.\n")
+    first, second = sorted(bad.stderr.splitlines())
+    assert first.startswith(
+        "include/mappings/contacts_to_profiles.yaml:21: map.blackListFax: blackListFax is mapped twice"
+    )
+    assert "also in include/mappings/opt_outs.yaml:15 (denyListFax)" in first
+    assert second.startswith(
+        "include/mappings/opt_outs.yaml:15: pairs.denyListFax: denyListFax is mapped twice"
+    )
+    assert "opt_outs keeps consent in step, and has no preview" in offline("preview", "opt_outs").stderr
 
 
 @pytest.mark.airflow
@@ -488,3 +615,24 @@ def test_new_overwrites_nothing_and_maps_nothing_twice(online: CommandLine, fres
     assert [file.name for file in online.mappings.iterdir()] == ["contacts_to_profiles.yaml"]
     pair = online("new", "account", "cusStore", "--pair", "name")
     assert "Write --pair firstName=firstname" in pair.stderr
+
+
+@pytest.mark.airflow
+@pytest.mark.sandbox
+def test_check_live_finds_pairs_that_the_systems_do_not_have(online: CommandLine) -> None:
+    pairs = """\
+direction: both
+description: What people object to.
+extract: {table: contact}
+pairs:
+  denyListEmail: {column: donotbulkemail, no_is: true}
+  denyListPhone: {column: donotcall, no_is: true}
+  denyListFax: {column: fullname, no_is: true}
+load: {resource: profile}
+"""
+    file = online.mappings / "opt_outs.yaml"
+    file.write_text(pairs)
+    done = online("check", "--live", str(file))
+    assert done.returncode == 1
+    assert "opt_outs.yaml:6: pairs.denyListPhone.column: contact has no column donotcall." in done.stderr
+    assert "opt_outs.yaml:7: pairs.denyListFax.column: fullname is no Yes/No column." in done.stderr

@@ -7,7 +7,7 @@ error, so that it is seen in the UI and harms no other flow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,11 +21,11 @@ from airflow.sdk import (
     CronDataIntervalTimetable,
     Param,
     get_parsing_context,
-    task_group,
 )
 from croniter import croniter
 
 from campaign_sync.errors import MappingError
+from campaign_sync.graph import CHECKED, asset_of, four_steps, usual_args
 from campaign_sync.mapping.file import Mapping, check_together, load_mapping, mapping_files
 from campaign_sync.mapping.vocabulary import FieldMapping
 from campaign_sync.operators import (
@@ -40,7 +40,6 @@ from campaign_sync.operators import (
     ReplaceOperator,
     SettleOperator,
 )
-from campaign_sync.retry import SyncRetryPolicy
 from campaign_sync.watching import FeedTrigger
 
 PARAMS: dict[str, Any] = {
@@ -95,6 +94,19 @@ class _Scheduled(Protocol):
         """The line of a place in the file."""
 
 
+class _Watched(Protocol):
+    """A mapping whose flow also runs when something changed in Dynamics."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha(self) -> str: ...
+    @property
+    def schedule(self) -> str | None: ...
+    @property
+    def looks_every(self) -> timedelta | None: ...
+
+
 Planned = TypeVar("Planned", bound=_Scheduled)
 
 
@@ -112,26 +124,20 @@ def sync_dag(mapping: Mapping) -> DAG:
         max_active_runs=1,
         params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "ingress"],
-        default_args={
-            "owner": mapping.owner,
-            "retries": 3,
-            "retry_delay": timedelta(minutes=5),
-            "retry_policy": SyncRetryPolicy(),
-        },
+        default_args=usual_args(mapping.owner),
     ) as dag:
         extract = ExtractOperator(task_id="extract", mapping=mapping)
 
-        @task_group(group_id="batch")
-        def one_batch(batch: Any) -> None:
-            label: Any = {"map_index_template": "{{ batch_label }}"}
-            filtered = FilterOperator(task_id="filter", batch=batch, **label)
-            mapped = MapOperator(task_id="map", batch=filtered.output, **label)
-            replaced = ReplaceOperator(task_id="replace", batch=mapped.output, **label)
-            CheckOperator(task_id="check", batch=replaced.output, **label)
-
+        steps = four_steps(
+            extract.output,
+            filter=FilterOperator,
+            map=MapOperator,
+            replace=ReplaceOperator,
+            check=CheckOperator,
+        )
         guard = GuardOperator(
             task_id="guard",
-            checked_by="batch.check",
+            checked_by=CHECKED,
             # A failed batch must not hold up the others; without any batch there is nothing to guard and no task.
             trigger_rule="all_done_min_one_success",
         )
@@ -145,12 +151,12 @@ def sync_dag(mapping: Mapping) -> DAG:
             task_id="reconcile",
             batches=extract.output,
             loaded_by="load",
-            asset=Asset(mapping.name, uri=f"campaign-sync://{mapping.name}", group="campaign_sync"),
+            asset=asset_of(mapping.name),
             # A failed batch must not hide the others' results: reconcile counts what is missing and fails
             # itself.
             trigger_rule="all_done",
         )
-        one_batch.expand(batch=extract.output) >> guard >> load >> reconcile
+        steps >> guard >> load >> reconcile
         if mapping.load.files_from is not None:
             # What the batches that did load have left is imported, whatever became of the others.
             settle = SettleOperator(task_id="settle", trigger_rule="all_done_min_one_success")
@@ -159,7 +165,16 @@ def sync_dag(mapping: Mapping) -> DAG:
 
 
 def _schedule(mapping: Mapping) -> Any:
-    """By the clock, and when there is work to do (I16)."""
+    columns = [name for name in mapping.columns() if name != mapping.map[mapping.key_field].source]
+    return when_it_runs(mapping, columns=columns, parents=mapping.parents())
+
+
+def when_it_runs(mapping: _Watched, *, columns: Collection[str], parents: Collection[str]) -> Any:
+    """By the clock, and when there is work to do (I16).
+
+    :param columns: what is read of Dynamics besides the key.
+    :param parents: the flows that the mapping links to.
+    """
     if mapping.schedule is None:
         return None
     # A plain cron string has no data interval in Airflow 3, and a backfill needs one.
@@ -169,8 +184,8 @@ def _schedule(mapping: Mapping) -> Any:
     trigger = FeedTrigger(
         flow=mapping.name,
         mapping_sha=mapping.sha,
-        columns=[name for name in mapping.columns() if name != mapping.map[mapping.key_field].source],
-        parents=mapping.parents(),
+        columns=[*columns],
+        parents=[*parents],
         seconds=int(mapping.looks_every.total_seconds()),
     )
     work = Asset(

@@ -16,6 +16,7 @@ from campaign_sync.mapping.file import Mapping
 
 if TYPE_CHECKING:
     from campaign_sync.rows.batch import Batch
+    from campaign_sync.run.guard import Question
 
 XComBatch = dict[str, Any]
 
@@ -96,24 +97,30 @@ class GuardOperator(HITLOperator):
     ui_color = "#f6d5d5"
 
     APPROVE, REJECT = "Approve", "Reject"
+    SUBJECT: ClassVar[str] = "More would be deleted or emptied than the mapping allows"
 
     def __init__(self, *, checked_by: str, **kwargs: Any) -> None:
         # No default answer: nobody's answer is an answer of its own, told apart from a refusal.
-        subject = "More would be deleted or emptied than the mapping allows"
-        super().__init__(subject=subject, options=[self.APPROVE, self.REJECT], **kwargs)
+        super().__init__(subject=self.SUBJECT, options=[self.APPROVE, self.REJECT], **kwargs)
         self.checked_by = checked_by
 
     def execute(self, context: Context) -> list[XComBatch]:
         """Raises QualityError if a check stopped the run."""
-        from campaign_sync.run.guard import guard_run
-
         # A list of task ids, or one batch alone would come without its list.
         checked = context["ti"].xcom_pull(task_ids=[self.checked_by])
-        batches, question = guard_run(checked, context, self.log)
+        batches, question = self.judge(checked, context)
         if question is not None:
             self.subject, self.body, self.response_timeout = question
             super().execute(context)  # does not return: this task goes on in execute_complete
         return batches
+
+    def judge(
+        self, checked: list[XComBatch | None], context: Context
+    ) -> tuple[list[XComBatch], Question | None]:
+        """Find what the run would do; the batches, and what to ask first."""
+        from campaign_sync.run.guard import guard_run
+
+        return guard_run(checked, context, self.log)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> list[XComBatch]:
         """Raises QualityError if the person said no, or nobody said anything in time."""

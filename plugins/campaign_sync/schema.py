@@ -15,6 +15,19 @@ CHOICES = frozenset({"Picklist", "State", "Status"})
 #: Characters of a Dataverse id.
 GUID_LENGTH = 36
 
+#: The attributes of a profile by which people object (campaign.md §5), as mappings and the ledger spell them; most
+#: instances of Campaign say blackList… for denyList….
+OPT_OUTS = (
+    "denyList",
+    "denyListEmail",
+    "denyListFax",
+    "denyListMobile",
+    "denyListPhone",
+    "denyListPostalMail",
+    "denyListPushnotification",
+    "ccpaOptOut",
+)
+
 
 class Column(NamedTuple):
     """One column of a Dataverse table (dataverse.md §11)."""
@@ -109,3 +122,9 @@ class ResourceSchema(NamedTuple):
 def is_objection(field: str) -> bool:
     """Whether a field of Campaign, under either spelling, is somebody's opt-out (campaign.md §5)."""
     return field.startswith(("blackList", "denyList")) or field == "ccpaOptOut"
+
+
+def opt_out(field: str) -> str | None:
+    """The opt-out attribute that a field of Campaign is, in the spelling of ``OPT_OUTS``; None if it is none."""
+    name = field.replace("blackList", "denyList", 1) if field.startswith("blackList") else field
+    return name if name in OPT_OUTS else None

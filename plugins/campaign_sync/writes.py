@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-Result = Literal["created", "updated", "deleted", "unchanged", "rejected"]
+Result = Literal["created", "updated", "deleted", "unchanged", "missing", "rejected"]
+"""``missing``: of an amendment only; Campaign shows no such record."""
 
 
 class Write(NamedTuple):
     """One call to make. Bodies are flat (``location.city``), in JSON form, and never hold null."""
 
-    kind: Literal["create", "update", "delete"]
+    kind: Literal["create", "update", "amend", "delete"]
+    """An update makes the record if it is not there; an amendment never does."""
     key: str
     """Of the target record."""
     body: Mapping[str, Any]

@@ -127,6 +127,14 @@ def _limits() -> None:
         "every write fails with this error of the database",
         "§7",
     )
+    _say("plugin_says", "", None, "every write is refused by a plug-in that says this; empty: none", "§8")
+    _say(
+        "failing_rows",
+        "",
+        None,
+        "ids of the rows in which `sql_error` and `plugin_says` hold; empty: all",
+        "§7",
+    )
 
 
 def _statuses() -> None:

@@ -230,6 +230,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "WorkerLimit": Entry(503, "0x80072324", "Too many concurrent requests detected.", "§7", confirmed=False),
     "ResourceLock": Entry(503, "0x80044339", "A resource lock could not be taken.", "§7", confirmed=False),
+    "IsvAborted": Entry(400, "0x80040265", "{text}", "§8"),
     "NotImitated": Entry(501, "0x80040315", "The sandbox does not imitate {what}.", "spec S3"),
     "UnExpected": Entry(500, "0x80040216", "An unexpected error occurred.", confirmed=False),
 }

@@ -1,6 +1,7 @@
 """Service protection limits (dataverse.md §7): three facets, per user and server, in a sliding window.
 
-Not the injectable faults: those are the frame's.
+Counts as `dataverse.…`: `charged_ms`, `refused.<facet>`, and `before_retry_after`, the requests that came although
+the user was told to wait. Not the injectable faults: those are the frame's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from sandbox.dataverse.errors import Refusal
 from sandbox.world import World
+
+_ON_THE_WAY = 0.25  # seconds: what arrives so soon after a refusal had left before the refusal was read
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Limits:
         self._world = world
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, int], Window] = {}
+        self._held: dict[str, tuple[float, float]] = {}  # by user: told when, to wait until when
         self._turn = itertools.count()
 
     def _of(self, name: str) -> Any:
@@ -56,14 +60,26 @@ class Limits:
             return int(cookie) % servers
         return next(self._turn) % servers
 
-    def enter(self, user: str, server: int) -> Window:
-        """Let a request in, or raise 429 with Retry-After."""
+    def enter(self, user: str, server: int, arrived: float | None = None) -> Window:
+        """Let a request in, or raise 429 with Retry-After.
+
+        :param arrived: when its first byte was read; what was under way when the user was told to wait is no fault.
+        """
         now = self._world.clock.timestamp()
         with self._lock:
+            told, until = self._held.get(user, (math.inf, 0.0))
+            if told + _ON_THE_WAY < (now if arrived is None else arrived) < until:
+                self._world.counters.add("dataverse.before_retry_after")
             window = self._windows.setdefault((user, server), Window())
             window.slide(now - self._of("limit_window_seconds"))
             if self.on:
-                self._check(window, now)
+                try:
+                    self._check(window, now)
+                except Refusal as refusal:
+                    wait = int(refusal.headers["Retry-After"])
+                    self._held[user] = (told if now < until else now, max(until, now + wait))
+                    self._world.counters.add(f"dataverse.refused.{refusal.name}")
+                    raise
             window.requests.append(now)
             window.running += 1
             window.pushes = 0
@@ -92,6 +108,7 @@ class Limits:
             window.running -= 1
             window.spent.append((self._world.clock.timestamp(), charged))
             window.spent_sum += charged
+        self._world.counters.add("dataverse.charged_ms", round(charged))
 
     def headers(self, user: str, server: int) -> dict[str, str]:
         """The remaining-headers and the affinity cookie (§7)."""
@@ -110,6 +127,7 @@ class Limits:
     def reset(self) -> None:
         with self._lock:
             self._windows.clear()
+            self._held.clear()
 
 
 def _refusal(name: str, wait: float, **details: Any) -> Refusal:

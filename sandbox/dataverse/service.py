@@ -59,6 +59,7 @@ def _response(answer: Answer) -> Response:
 
 async def _serve(org: Org, request: Request, threads: ThreadPoolExecutor) -> Answer:
     """Let a request in (or not), have it answered in a thread, charge it for its time (§7)."""
+    arrived = org.world.clock.timestamp()
     headers = {name.lower(): value for name, value in request.headers.items()}
     prefers = request.headers.getlist("prefer")
     if len(prefers) > 1:
@@ -71,7 +72,7 @@ async def _serve(org: Org, request: Request, threads: ThreadPoolExecutor) -> Ans
     started = time.monotonic()
     try:
         caller = identify(org, headers)
-        window = org.limits.enter(caller.id, server)
+        window = org.limits.enter(caller.id, server, arrived)
         pause = float(org.option("request_seconds"))
         if pause:
             await asyncio.sleep(pause)

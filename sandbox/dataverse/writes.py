@@ -25,7 +25,7 @@ _STAMPS = ("modifiedon", "modifiedby")
 
 def create(org: Org, tx: Transaction, table: Table, payload: Payload, caller: Caller) -> str:
     """Insert one row, with nested ones around it; return its id."""
-    refuse_by_switch(org)
+    refuse_by_switch(org, payload.values.get(table.key))
     for relation, body in payload.parents:
         parent = org.table(relation.parent)
         parent_id = create(org, tx, parent, read_payload(org, parent, body, "create"), caller)
@@ -45,11 +45,15 @@ def create(org: Org, tx: Transaction, table: Table, payload: Payload, caller: Ca
     return row_id
 
 
-def refuse_by_switch(org: Org) -> None:
-    """The injectable errors of the database (§7)."""
-    name = org.option("sql_error")
-    if name != "none":
+def refuse_by_switch(org: Org, row_id: Any) -> None:
+    """The injectable errors of the database (§7) and of a plug-in (§8), in every row or in some."""
+    some = org.option("failing_rows").lower().split()
+    if some and str(row_id).lower() not in some:
+        return
+    if (name := org.option("sql_error")) != "none":
         raise refuse(name)
+    if text := org.option("plugin_says"):
+        raise refuse("IsvAborted", text=text)
 
 
 def _insert(tx: Transaction, table: Table, row: dict[str, Any]) -> None:
@@ -136,7 +140,7 @@ def _compute(org: Org, table: Table, row: dict[str, Any], whole: dict[str, Any])
 
 def update(org: Org, tx: Transaction, table: Table, row_id: str, payload: Payload, caller: Caller) -> None:
     """Change one row that exists; every write bumps version and modifiedon (§12.2/8)."""
-    refuse_by_switch(org)
+    refuse_by_switch(org, row_id)
     row = dict(payload.values)
     before = load(tx.db, table, row_id)
     _refuse_closed(org, table, before, row)
@@ -187,7 +191,7 @@ def write_columns(tx: Transaction, table: Table, row_id: str, row: dict[str, Any
 
 def delete(org: Org, tx: Transaction, table: Table, row_id: str) -> None:
     """Remove one row and what depends on it; each deletion shows in its own table's delta (§12.2/21)."""
-    refuse_by_switch(org)
+    refuse_by_switch(org, row_id)
     found = tx.db.execute(f'DELETE FROM {physical(table.name)} WHERE "{table.key}" = ?', (row_id,)).rowcount
     if not found:
         raise refuse("ObjectDoesNotExist", table=table.name, id=row_id)

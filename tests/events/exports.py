@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from campaign_sync.events.activities import Timeline
-from campaign_sync.events.export_file import DELIVERY, TRACKING, ExportFile
+from campaign_sync.events.export_file import ExportFile
 from campaign_sync.events.file import EventMapping, load_events
+from campaign_sync.events.judging import DELIVERY, TRACKING
 
 SHIPPED = Path("include/mappings/email_events_to_activities.yaml")
 ADA = "0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01"

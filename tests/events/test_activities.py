@@ -8,7 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from campaign_sync.events.activities import body_of, filter_events, map_events, plain_events, replace_texts
+from campaign_sync.events.activities import (
+    body_of,
+    filter_events,
+    map_events,
+    name_firsts,
+    plain_events,
+    replace_texts,
+)
 from campaign_sync.events.kinds import activity_id
 
 from tests.events.exports import ADA, OPEN, SEND, TIMELINES, TRACKING, export, lines, mapping
@@ -56,6 +63,46 @@ def test_sent_and_bounced_are_two_events_of_one_row_of_the_log(tmp_path: Path) -
     assert removed.empty
 
 
+def test_of_opens_and_clicks_only_the_first_of_a_contact_and_delivery_may_be_wanted(tmp_path: Path) -> None:
+    chosen = mapping(tmp_path, ("table: acs_emailclick", "table: acs_emailclick\n    only: first"))
+    click = OPEN | {"urlType": "1", "url": "https://a"}
+    rows = [
+        click | {"trackingLogId": "1", "logDate": "2026-04-12 11:00:00"},
+        click | {"trackingLogId": "2", "logDate": "2026-04-12 10:00:00"},
+        click | {"trackingLogId": "3", "deliveryName": "DM413"}, click | {"trackingLogId": "4", "deliveryName": ""},
+        click | {"trackingLogId": "5", "deliveryName": ""}, click | {"trackingLogId": "6", "externalId": "A-17"},
+        OPEN | {"trackingLogId": "7"}, OPEN | {"trackingLogId": "8"},
+    ]  # fmt: skip
+    frame = name_firsts(events(tmp_path, *rows, log=TRACKING), chosen)
+    kept, removed = filter_events(frame, chosen, NOW)
+    one = f"click:{ADA}:DM412"
+    assert list(kept.index) == [
+        one,
+        f"click:{ADA}:DM413",
+        "click:4",
+        "click:5",
+        "click:6",
+        "open:7",
+        "open:8",
+    ]
+    assert kept["happened"].iloc[0] == datetime(2026, 4, 12, 10, tzinfo=UTC)
+    assert rules(removed) == {one: "click: not the first"}
+
+
+def test_of_a_repeated_event_the_filter_takes_the_earliest_that_it_lets_pass(tmp_path: Path) -> None:
+    chosen = mapping(
+        tmp_path,
+        ("table: acs_emailclick", "table: acs_emailclick\n    only: first"),
+        ("\nload:\n  unknown", "\nfilter: {all: [{column: url, not_equals: https://x}]}\n\nload:\n  unknown"),
+    )
+    rows = [
+        OPEN | {"trackingLogId": str(n), "urlType": "1", "url": url}
+        for n, url in enumerate(["https://x", "https://a"])
+    ]
+    kept, _ = filter_events(name_firsts(events(tmp_path, *rows, log=TRACKING), chosen), chosen, NOW)
+    assert list(kept["url"]) == ["https://a"]
+
+
 def test_the_subject_is_campaign_and_delivery_to_the_letter(tmp_path: Path) -> None:
     frame, _ = filter_events(
         events(tmp_path, SEND, SEND | {"broadLogId": "2", "campaignName": ""}), mapping(tmp_path), NOW
@@ -75,7 +122,10 @@ def test_an_event_that_names_no_contact_or_does_not_fit_is_rejected(tmp_path: Pa
     kept, removed = map_events(frame, mapping(tmp_path), TIMELINES)
     assert list(kept.index) == ["click:4"]
     assert rules(removed) == {"click:1": "contact", "click:2": "url", "click:3": "campaign"}
-    assert list(removed["reason"])[1] == "url: 10,000 characters, and acs_trackingurl takes 2,000"
+    assert list(removed["reason"])[1] == (
+        "url: 10,000 characters, and acs_trackingurl takes 2,000: "
+        "make the column longer in Dynamics, and export the time again"
+    )
 
 
 def test_a_replaced_name_stands_in_the_subject_too_and_is_measured(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_sync.events.export_file import NO_EVENT, ExportFile, UnusableFile
+from campaign_sync.events.export_file import ExportFile, UnusableFile
 from campaign_sync.events.file import load_events
+from campaign_sync.events.frames import NO_EVENT
 
 from tests.events.exports import ADA, DELIVERY, OPEN, SEND, SHIPPED, TRACKING, export, lines
 
@@ -95,13 +96,20 @@ def test_an_event_carries_what_the_row_says(tmp_path: Path) -> None:
         (DELIVERY, {"broadLogId": "x"}, "broadlog_20260412_040000.csv:row 1", "log_id", "no number"),
         (DELIVERY, {"eventDate": "2026-02-30 00:00:00"}, "send:1", "happened", "does not exist"),
         (DELIVERY, {"eventDate": "12/04/2026 08:00:00"}, "send:1", "happened", "cannot be read"),
-        (DELIVERY, {"eventDate": "2026-04-13 01:00:00"}, "send:1", "happened", "another time zone"),
+        (
+            DELIVERY,
+            {"eventDate": "2026-04-13 01:00:00"},
+            "send:1",
+            "happened",
+            "in the future, if the files are in UTC",
+        ),
         (DELIVERY, {"eventDate": "1752-12-31 23:59:59"}, "send:1", "happened", "before 1753"),
         (DELIVERY, {"status": "Sent"}, "delivery:1", "status", "Export labels"),
         (DELIVERY, {"status": "2", "failureType": "Hard"}, "delivery:1", "failure_type", "Export labels"),
         (TRACKING, {"urlType": "99"}, "tracking:7", "url_type", "no such type of URL is known: 99"),
         (TRACKING, {"urlType": "Open"}, "tracking:7", "url_type", "Export labels"),
         (TRACKING, {"url": "a\nb"}, "open:7", "columns", "line end"),
+        (TRACKING, {"url": "a\0b"}, "open:7", "columns", "a NUL byte"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_rejected_with_its_reason(
@@ -123,21 +131,28 @@ def test_a_line_with_too_few_cells_is_rejected_and_the_others_go_on(tmp_path: Pa
     assert [rule for rule, _ in gone.values()] == ["columns"]
 
 
+def test_a_file_of_a_header_and_nothing_else_has_no_rows(tmp_path: Path) -> None:
+    header = lines(SEND).split("\n")[0] + "\n"
+    assert read(export(tmp_path, header)) == ({}, {})
+    kept, gone = read(export(tmp_path, header + "1;2\n"))
+    assert (kept, len(gone)) == ({}, 1)
+
+
 @pytest.mark.parametrize(
     ("content", "reason", "incomplete"),
     [
         (lines(SEND)[:-1], "cut off: its last line", True),
         (lines(SEND)[:-30], "cut off: its last line", True),
-        (gzip.compress(lines(SEND).encode())[:-9], "gzip is cut off", True),
-        (gzip.compress(lines(SEND).encode())[:-8] + b"damaged!", "gzip is cut off or damaged", True),
-        ("", "is empty", False),
+        (gzip.compress(lines(SEND).encode())[:-9], "a gzip that is cut off", True),
+        (gzip.compress(lines(SEND).encode())[:-8] + b"damaged!", "a gzip that is cut off or damaged", True),
+        ("", "is empty", True),
         (lines(SEND, delimiter=","), "not separated by ';'", False),
         (lines(SEND, delimiter="\t"), "not separated by ';'", False),
-        (lines({"Number": "1", "Name": "x"}), "has no broadLogId, externalId", False),
-        (lines({k: v for k, v in SEND.items() if k != "isProof"}), "has no isProof", False),
-        (lines(SEND | {"deliveryLabel": "Så"}).encode("latin-1"), "is not utf-8", False),
-        (lines(SEND).replace('"DM412"', '"DM412'), "a quote is never closed", False),
-        (lines(SEND).replace("mirrorUrl", "status"), "names a column twice", False),
+        (lines({"Number": "1", "Name": "x"}), "has no column broadLogId, externalId", False),
+        (lines({k: v for k, v in SEND.items() if k != "isProof"}), "has no column isProof", False),
+        (lines(SEND | {"deliveryLabel": "Så"}).encode("latin-1"), "is not utf-8: choose", False),
+        (lines(SEND).replace('"DM412"', '"DM412'), "a quote that is never closed", False),
+        (lines(SEND).replace("mirrorUrl", "status"), "names a column twice: status", False),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_what_it_should_be_gives_one_reason(
@@ -174,7 +189,7 @@ def test_columns_have_the_headers_and_the_encoding_that_the_mapping_says(tmp_pat
     kept, _ = read(export(tmp_path, content, extract=extract))
     assert (kept["send:1"]["campaign_label"], kept["send:1"]["contact"]) == ("Vår", ADA)
     without = lines(row, delimiter="|")
-    assert "has no Kampanj" in refused(export(tmp_path, without, extract=extract)).reason
+    assert "has no column Kampanj" in refused(export(tmp_path, without, extract=extract)).reason
 
 
 def test_many_rows_come_in_frames_of_bounded_size(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_the_direction_tells_the_two_kinds_of_mapping_apart_even_in_a_broken_fil
     (tmp_path / "events.yaml").write_text('direction: "to_dynamics"\nmap: [\n')
     (tmp_path / "rows.yaml").write_text("description: |\n  direction: to_dynamics\n")
     assert mapping_files(tmp_path) == [tmp_path / "rows.yaml"]
-    assert mapping_files(tmp_path, to_dynamics=True) == [tmp_path / "events.yaml"]
+    assert mapping_files(tmp_path, "events") == [tmp_path / "events.yaml"]
 
 
 def test_the_schema_is_fresh_and_takes_the_shipped_mapping() -> None:
@@ -86,6 +86,19 @@ def test_a_misspelt_direction_is_an_error_of_its_line(tmp_path: Path) -> None:
             "extract.datetime: 'YYYY-MM-DD' is not a form of a time",
         ),
         (
+            ("extract:", "extract:\n  time_zone: Europe/Pari"),
+            "yaml:7: extract.time_zone: there is no time zone 'Europe/Pari'. Did you mean Europe/Paris",
+        ),
+        (("extract:", "extract:\n  time_zone: CEST"), "extract.time_zone: there is no time zone 'CEST'"),
+        (
+            ("extract:", "extract:\n  time_zone: localtime"),
+            "extract.time_zone: there is no time zone 'localtime'",
+        ),
+        (
+            ("extract:", "extract:\n  expected_every: daily"),
+            "extract.expected_every: 'daily' is not a time to wait. Write hours or days",
+        ),
+        (
             ("column: delivery}", "column: deliverie}"),
             "check[1].column: events have no deliverie. Did you mean delivery",
         ),
@@ -97,6 +110,8 @@ def test_a_misspelt_direction_is_an_error_of_its_line(tmp_path: Path) -> None:
             ("owner: crm-team", "filter: {all: [{column: url, present: true}], filtered_out: delete}"),
             "activities are never taken back",
         ),
+        (("acs_emailclick", "acs_emailclick\n    only: last"), "map.click.only: "),
+        (("acs_emailsend", "acs_emailsend\n    only: first"), "map.send.only: unknown key"),
         (("owner: crm-team", "tasks: {clik: {subject: x}}"), "tasks.clik: unknown key. Did you mean click"),
         (
             ("owner: crm-team", "tasks: {click: {subject: '{who}'}}"),

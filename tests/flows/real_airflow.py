@@ -30,11 +30,12 @@ from itertools import chain
 from pathlib import Path
 
 from campaign_sync.compare.flow import comparing_dags_in
+from campaign_sync.consent.flow import opt_outs_dags_in
 from campaign_sync.events.flow import event_dags_in
 from campaign_sync.flow import dags_in
 
 MAPPINGS = Path(os.environ["TEST_MAPPINGS"])
-for dag in chain(dags_in(MAPPINGS), comparing_dags_in(MAPPINGS), event_dags_in(MAPPINGS)):
+for dag in chain(dags_in(MAPPINGS), comparing_dags_in(MAPPINGS), event_dags_in(MAPPINGS), opt_outs_dags_in(MAPPINGS)):
     for task in dag.tasks:
         getattr(task, "partial_kwargs", {})["retries"] = 0
         if not hasattr(task, "partial_kwargs"):

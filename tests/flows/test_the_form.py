@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaign_sync.errors import ReconcileError
 
+from tests.flows.on_foot import OnFoot
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
 
@@ -111,6 +113,15 @@ def test_a_dry_run_counts_and_writes_nothing_anywhere(
     assert airflow.place() is None
     assert airflow.ledger().is_empty(FLOW)
     assert airflow.ledger().runs(FLOW) == []
+
+
+def test_a_dry_run_whose_extract_failed_is_not_remembered(airflow: RealAirflow) -> None:
+    for dry_run in (True, False):
+        run = OnFoot(airflow.mapping, f"dry run: {dry_run}", dry_run=dry_run)
+        run.batches = None  # type: ignore[assignment]  # what a failed extract leaves
+        with pytest.raises(ReconcileError, match="extract did not finish"):
+            run.reconcile()
+    assert [each.run_id for each in airflow.ledger().runs(FLOW)] == ["dry run: False"]
 
 
 def test_a_dry_run_later_on_leaves_the_ledger_untouched(airflow: RealAirflow, systems: Systems) -> None:

@@ -167,6 +167,19 @@ def test_a_delete_of_what_is_gone_is_fine_but_not_certain(write: Callable[..., O
     assert write("delete", key) == Outcome(key, "unchanged", certain=False)
 
 
+def test_an_amendment_changes_what_is_there_and_makes_nothing(
+    write: Callable[..., Outcome], calls: Callable[[], int], sandbox: Sandbox
+) -> None:
+    key = new_key()
+    missing = write("amend", key, denyListEmail=True)
+    assert (missing.result, missing.certain, calls()) == ("missing", False, 1)
+    assert stored(sandbox, key) == []
+    write("create", key, email="a@alder.example")
+    calls()
+    assert (write("amend", key, denyListEmail=True).result, calls()) == ("updated", 1)
+    assert stored(sandbox, key)[0]["blackListEmail"] in (True, 1)
+
+
 def test_an_update_without_fields_changes_nothing(write: Callable[..., Outcome]) -> None:
     key = new_key()
     write("create", key, firstName="Ann")

@@ -12,6 +12,7 @@ from campaign_sync.hooks import campaign_records
 from campaign_sync.hooks.campaign import CampaignHook
 from campaign_sync.hooks.campaign_records import canonical
 from campaign_sync.schema import Field, ResourceSchema
+from campaign_sync.writes import Write
 
 from tests.hooks.conftest import FakeTime, campaign_connection
 from tests.hooks.scripted_server import Reply, ScriptedServer
@@ -246,3 +247,16 @@ def test_a_link_to_another_host_is_not_followed(
 )
 def test_values_have_one_form_whatever_the_json_had(type: str, value: Any, told: Any) -> None:
     assert canonical(value, Field("f", type)) == told
+
+
+@pytest.mark.sandbox
+def test_objections_are_listed_under_either_spelling_with_the_time_of_each(
+    hook: CampaignHook, profile: ResourceSchema, sandbox: Sandbox
+) -> None:
+    key, _ = seed(sandbox, 2)
+    assert [*hook.write(profile, "externalId", [Write("amend", key, {"denyListEmail": True})])]
+    time = f"{profile.fields['denyListEmail'].name}LastModified"
+    first, second = listed(hook, profile, ("denyListEmail", "denyListFax", time, "lastModified"))
+    assert (first["denyListEmail"], first["denyListFax"]) == ("true", "false")
+    assert (second["denyListEmail"], second[time]) == ("false", "")
+    assert first[time] == first["lastModified"] != ""

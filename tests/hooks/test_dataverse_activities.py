@@ -10,7 +10,7 @@ import pytest
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.events.file import load_events
 from campaign_sync.events.tables import activity_tables
-from campaign_sync.hooks import dataverse_activities
+from campaign_sync.hooks import budget, dataverse_activities
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_activities import Activity
 from campaign_sync.hooks.dataverse_provisioning import ActivityColumn, ActivityTable
@@ -160,12 +160,44 @@ def test_what_every_row_would_meet_stops_at_once(
 
 
 def test_requests_go_side_by_side_as_dataverse_recommends(
-    hook: DataverseHook, fresh_sandbox: Sandbox
+    hook: DataverseHook, fresh_sandbox: Sandbox, contacts: list[str]
 ) -> None:
     fresh_sandbox.control("PUT", "/sandbox/switches", {"dataverse.dop_hint": 7})
-    assert dataverse_activities.side_by_side(hook._rest, hook._root) == 7
-    fresh_sandbox.control("PUT", "/sandbox/switches", {"dataverse.dop_hint": 500})
-    assert dataverse_activities.side_by_side(hook._rest, hook._root) == 16
+    written(hook, activity("send:1", contacts[0]))
+    assert hook._rest.pace.side_by_side == 7
+
+
+@pytest.mark.parametrize(
+    "limit", [{"limit_requests": 12}, {"limit_execution_ms": 12_000, "execution_ms_added": 1000}]
+)
+def test_requests_wait_for_the_limits_instead_of_being_refused(
+    hook: DataverseHook,
+    fresh_sandbox: Sandbox,
+    contacts: list[str],
+    clock: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: dict[str, int],
+) -> None:
+    """The sandbox's clock goes with the hook's; windows of it pass without a moment's wait."""
+    sleep = clock.sleep
+
+    def both(seconds: float) -> None:
+        fresh_sandbox.control("POST", "/sandbox/clock", {"advance": seconds})
+        sleep(seconds)
+
+    monkeypatch.setattr(clock, "sleep", both)
+    monkeypatch.setattr(budget, "WINDOW", 30.0)
+    switches = {"limit_window_seconds": 30, "dop_hint": 1, **limit}
+    fresh_sandbox.control(
+        "PUT", "/sandbox/switches", {f"dataverse.{name}": value for name, value in switches.items()}
+    )
+    fresh_sandbox.control("PUT", "/sandbox/dataverse/limits", {"reset": True})
+    fresh_sandbox.control("POST", "/sandbox/counters/reset")
+    done = written(DataverseHook(), *(activity(f"send:{n}", contacts[n % 10]) for n in range(160)))
+    assert set(done.values()) == {"created"}
+    counters = fresh_sandbox.control("GET", "/sandbox/counters")
+    assert counters["dataverse.requests"] == 41
+    assert [name for name in counters if "refused" in name] == []
 
 
 def test_making_tables_adds_what_is_missing_and_is_done_once(hook: DataverseHook) -> None:
@@ -195,3 +227,56 @@ def test_a_table_of_another_nature_is_left_alone(
 ) -> None:
     with pytest.raises(RefusedError, match=said):
         hook.missing_from([table])
+
+
+def test_an_activity_that_alone_meets_the_same_error_again_and_again_is_rejected(
+    hook: DataverseHook, fresh_sandbox: Sandbox, contacts: list[str]
+) -> None:
+    wanted = [activity(f"send:{n}", contacts[n]) for n in range(3)]
+    bad = wanted[1].body["activityid"]
+    fresh_sandbox.control(
+        "PUT",
+        "/sandbox/switches",
+        {"dataverse.sql_error": "GenericSqlError", "dataverse.failing_rows": bad},
+    )
+    assert written(hook, *wanted) == {"send:0": "created", "send:1": "rejected", "send:2": "created"}
+    assert len(rows(fresh_sandbox)) == 2
+
+
+def test_a_database_that_fails_after_some_activities_rejects_none(
+    hook: DataverseHook,
+    fresh_sandbox: Sandbox,
+    contacts: list[str],
+    clock: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = [activity(f"send:{n}", contacts[n]) for n in range(3)]
+    bad = wanted[1].body["activityid"]
+    switches = {"dataverse.sql_error": "GenericSqlError", "dataverse.failing_rows": bad}
+    fresh_sandbox.control("PUT", "/sandbox/switches", switches)
+    sleep = clock.sleep
+
+    def all_fail(seconds: float) -> None:
+        fresh_sandbox.control("PUT", "/sandbox/switches", {"dataverse.failing_rows": ""})
+        sleep(seconds)
+
+    monkeypatch.setattr(clock, "sleep", all_fail)
+    outcomes = hook.write_activities(wanted)
+    assert [each.result for each in next(outcomes)] == ["created", "created"]
+    with pytest.raises(TransientError):
+        next(outcomes)
+
+
+def test_of_several_throttled_activities_the_longest_wait_counts(
+    hook: DataverseHook, contacts: list[str], faults: Callable[..., None], clock: FakeTime
+) -> None:
+    parts = [
+        "--b\r\nContent-Type: application/http\r\n\r\n"
+        f"HTTP/1.1 429 Too Many Requests\r\nRetry-After: {seconds}\r\n\r\n{{}}\r\n"
+        for seconds in (31, 7)
+    ]
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    body = "".join(parts) + "--b--\r\n"
+    faults(system="dataverse", path=BATCH, do="status", status=200, headers=headers, body=body)
+    assert set(written(hook, *(activity(f"send:{n}", contacts[n]) for n in range(2))).values()) == {"created"}
+    assert sum(clock.slept) >= 31

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 import requests
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.pace import Pace, Patience
+from campaign_sync.hooks.parallel import map_bounded
 from campaign_sync.hooks.remedies import CAMPAIGN, DATAVERSE
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.hooks.sessions import Bearer, Token, bare
 
 from tests.hooks.conftest import FakeTime
-from tests.hooks.scripted_server import Reply, ScriptedServer
+from tests.hooks.scripted_server import Asked, Reply, ScriptedServer
 
 SECRET = "eyJhbGciOi.planted-token"
 
@@ -368,11 +370,53 @@ def test_an_oops_that_stays_transient_gives_the_same_hint(campaign: Rest, server
         campaign.json(f"{server.url}/x")
 
 
-def test_a_pause_beyond_the_budget_does_not_hold_the_pool(
+def test_a_pause_beyond_the_budget_makes_all_threads_give_up_unsent(
     rest: Rest, server: ScriptedServer, clock: FakeTime
 ) -> None:
     server.answers(Reply(503, headers={"Retry-After": "901"}))
     with pytest.raises(TransientError):
         rest.exchange("POST", f"{server.url}/x", body=b"{}", repeat=False)
-    rest.pace.wait()
-    assert clock.slept == []
+    with pytest.raises(TransientError) as caught:
+        rest.json(f"{server.url}/x")
+    assert (caught.value.retry_after, clock.slept, len(server.asked)) == (901, [], 1)
+
+
+def test_a_pause_that_comes_while_a_request_waits_for_its_turn_holds_it_too(clock: FakeTime) -> None:
+    pace = Pace(calls_per_second=0.2)
+    pace.wait()
+    sleep = clock.sleep
+
+    def told_meanwhile(seconds: float) -> None:
+        if not clock.slept:
+            pace.pause(30)
+        sleep(seconds)
+
+    clock.sleep = told_meanwhile  # type: ignore[method-assign]
+    pace.wait()
+    assert clock.now == 1030
+
+
+def test_no_thread_sends_a_request_before_the_pause_is_over(
+    rest: Rest, server: ScriptedServer, clock: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four requests are under way; one is refused, and when that was read, the others are answered."""
+    under_way, told = threading.Barrier(4), threading.Event()
+    arrived: list[float] = []
+
+    def take(asked: Asked) -> Reply:
+        arrived.append(clock.now)
+        clock.now += 1
+        if len(arrived) > 4:
+            return Reply()
+        first = under_way.wait(30) == 0
+        if not first:
+            told.wait(30)
+        return Reply(429, headers={"Retry-After": "60"}) if first else Reply()
+
+    pause = rest.pace.pause
+    monkeypatch.setattr(rest.pace, "pause", lambda seconds: (pause(seconds), told.set()))
+    monkeypatch.setattr(server, "take", take)
+    list(map_bounded(lambda n: rest.ask("GET", f"{server.url}/{n}"), range(20), 4))
+    assert len(arrived) == 21
+    assert max(arrived[:4]) < 1010
+    assert min(arrived[4:]) >= 1060

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterator
 
 import pandas as pd
 import pyarrow as pa
@@ -13,37 +11,13 @@ from campaign_sync.ledger import ledger as ledger_module
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.ledger.listed import Listed
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 FLOW = "contacts_to_profiles"
 HASH = b"1" * 16
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a Postgres schema of our own."""
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no Postgres: {' '.join(str(error).split())}")
-    schema = f"comparing_{uuid.uuid4().hex[:8]}"
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute(f"CREATE SCHEMA {schema}")
-    yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    cursor.execute(f"DROP SCHEMA {schema} CASCADE")
-    connection.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger(request, tmp_path) -> Ledger:
+@pytest.fixture
+def ledger(url) -> Ledger:
     """A ledger with a row for each thing that can be known of one."""
-    url = (
-        request.getfixturevalue("postgres")
-        if request.param == "postgres"
-        else f"sqlite:///{tmp_path}/ledger.db"
-    )
     ledger = Ledger(url)
     for flow in (FLOW, "other"):
         ledger.forget(flow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import threading
@@ -17,35 +16,8 @@ from campaign_sync.ledger.ledger import Counts, Ledger, Move
 from campaign_sync.ledger.tables import SCHEMA_VERSION, stored
 from sqlalchemy import create_engine
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 FLOW = "contacts_to_profiles"
 H1, H2 = b"1" * 16, b"2" * 16
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """The URL of a Postgres schema of our own."""
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no Postgres: {' '.join(str(error).split())}")
-    schema = f"ledger_{uuid.uuid4().hex[:8]}"
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute(f"CREATE SCHEMA {schema}")
-    yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    cursor.execute(f"DROP SCHEMA {schema} CASCADE")
-    connection.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/state/ledger.db"
-    else:
-        yield request.getfixturevalue("postgres")
 
 
 @pytest.fixture
@@ -566,7 +538,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 
 def test_a_database_that_does_not_exist_is_refused_and_one_that_does_not_answer_is_tried_again(postgres):
-    address = POSTGRES.rpartition("/")[0]
+    address = postgres.rpartition("?")[0].rpartition("/")[0]
     with pytest.raises(RefusedError, match=r'"nowhere" does not exist.* Create the database'):
         Ledger(f"{address}/nowhere").is_empty(FLOW)
     with pytest.raises(TransientError, match=r"ledger postgresql.psycopg2://me:.*Connection refused") as away:

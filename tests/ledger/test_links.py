@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 from campaign_sync.ledger.ledger import Ledger
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 STORES, TICKETS = "accounts_to_stores", "tickets_to_tickets"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a Postgres schema of our own."""
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no Postgres: {' '.join(str(error).split())}")
-    schema = f"links_{uuid.uuid4().hex[:8]}"
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute(f"CREATE SCHEMA {schema}")
-    yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    cursor.execute(f"DROP SCHEMA {schema} CASCADE")
-    connection.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger(request, tmp_path) -> Ledger:
-    url = (
-        request.getfixturevalue("postgres")
-        if request.param == "postgres"
-        else f"sqlite:///{tmp_path}/ledger.db"
-    )
+@pytest.fixture
+def ledger(url) -> Ledger:
     ledger = Ledger(url)
     for flow in (STORES, TICKETS):
         ledger.forget(flow)

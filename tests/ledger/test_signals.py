@@ -8,10 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from campaign_sync.ledger.ledger import Ledger
 
-from tests.ledger.test_ledger import ledger, postgres, url  # noqa: F401 - fixtures
-
 NOW = datetime(2026, 4, 12, 3, 15, tzinfo=UTC)
 APART = timedelta(minutes=10, seconds=30)
+
+
+@pytest.fixture
+def ledger(url: str) -> Ledger:
+    """No other test's signals matter: each has a workflow of its own."""
+    return Ledger(url)
 
 
 @pytest.fixture
@@ -20,13 +24,13 @@ def workflow(request: pytest.FixtureRequest) -> str:
     return f"WKF_{request.node.name}"
 
 
-def begin(ledger: Ledger, workflow: str, run: str, minutes: float = 0, flow: str = "contacts") -> bool:  # noqa: F811
+def begin(ledger: Ledger, workflow: str, run: str, minutes: float = 0, flow: str = "contacts") -> bool:
     return ledger.signals.begin(
         workflow, flow, run, [f"{run}.csv.gz"], NOW + timedelta(minutes=minutes), APART
     )
 
 
-def test_signals_are_ten_minutes_apart(ledger: Ledger, workflow: str) -> None:  # noqa: F811
+def test_signals_are_ten_minutes_apart(ledger: Ledger, workflow: str) -> None:
     assert ledger.signals.last(workflow) is None
     assert begin(ledger, workflow, "one")
     assert not begin(ledger, workflow, "one", minutes=10)
@@ -36,7 +40,7 @@ def test_signals_are_ten_minutes_apart(ledger: Ledger, workflow: str) -> None:  
     assert (last.sent_at, last.parts, last.state) == (NOW + timedelta(minutes=11), ("one.csv.gz",), "begun")
 
 
-def test_another_run_waits_until_the_first_has_ended(ledger: Ledger, workflow: str) -> None:  # noqa: F811
+def test_another_run_waits_until_the_first_has_ended(ledger: Ledger, workflow: str) -> None:
     assert begin(ledger, workflow, "one")
     ledger.signals.accepted(workflow, "contacts", "one")
     assert not begin(ledger, workflow, "two", minutes=60)
@@ -46,7 +50,7 @@ def test_another_run_waits_until_the_first_has_ended(ledger: Ledger, workflow: s
     assert begin(ledger, workflow, "two", minutes=60)
 
 
-def test_of_two_runs_at_once_one_signals(ledger: Ledger, workflow: str) -> None:  # noqa: F811
+def test_of_two_runs_at_once_one_signals(ledger: Ledger, workflow: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(lambda run: begin(ledger, workflow, str(run)), range(8)))
     assert won.count(True) == 1

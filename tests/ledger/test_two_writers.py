@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pandas as pd
@@ -12,35 +9,15 @@ import pytest
 from campaign_sync.ledger import begin
 from campaign_sync.ledger.ledger import Ledger
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 FLOW, CHILDREN = "contacts_to_profiles", "tickets_to_tickets"
 OLD, NEW = b"1" * 16, b"2" * 16
 SHA = "mapping 1"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a Postgres schema of our own."""
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no Postgres: {' '.join(str(error).split())}")
-    schema = f"writers_{uuid.uuid4().hex[:8]}"
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute(f"CREATE SCHEMA {schema}")
-    yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    cursor.execute(f"DROP SCHEMA {schema} CASCADE")
-    connection.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger(request, tmp_path) -> Ledger:
+@pytest.fixture
+def ledger(url) -> Ledger:
     """A ledger in which row "a" is in Campaign as of version 5, and two runs have started since."""
-    sqlite = f"sqlite:///{tmp_path}/ledger.db"
-    ledger = Ledger(request.getfixturevalue("postgres") if request.param == "postgres" else sqlite)
+    ledger = Ledger(url)
     ledger.forget(FLOW)
     settle(ledger, "before", a=(5, OLD, "created"))
     for run in ("slow", "live"):

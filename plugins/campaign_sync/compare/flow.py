@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Param, get_parsing_context, task_group
+from airflow.sdk import DAG, Param, get_parsing_context
 
 from campaign_sync.compare.fates import DIFFERENCES, OTHERS
 from campaign_sync.compare.operators import (
@@ -24,9 +23,9 @@ from campaign_sync.compare.operators import (
 )
 from campaign_sync.errors import MappingError
 from campaign_sync.flow import conflicts, dag_id_of
+from campaign_sync.graph import CHECKED, four_steps, usual_args
 from campaign_sync.mapping.file import Mapping, load_mapping, mapping_files
 from campaign_sync.operators import CheckOperator, FilterOperator, MapOperator, ReplaceOperator
-from campaign_sync.retry import SyncRetryPolicy
 
 PREFIX = "reconcile_"
 
@@ -52,27 +51,21 @@ def comparing_dag(mapping: Mapping) -> DAG:
         max_active_runs=1,
         params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "reconcile"],
-        default_args={
-            "owner": mapping.owner,
-            "retries": 3,
-            "retry_delay": timedelta(minutes=5),
-            "retry_policy": SyncRetryPolicy(),
-        },
+        default_args=usual_args(mapping.owner),
     ) as dag:
         extract = ExtractAllOperator(task_id="extract", mapping=mapping)
 
-        @task_group(group_id="batch")
-        def one_batch(batch: Any) -> None:
-            label: Any = {"map_index_template": "{{ batch_label }}"}
-            filtered = FilterOperator(task_id="filter", batch=batch, **label)
-            mapped = MapOperator(task_id="map", batch=filtered.output, **label)
-            replaced = ReplaceOperator(task_id="replace", batch=mapped.output, **label)
-            CheckOperator(task_id="check", batch=replaced.output, **label)
-
+        steps = four_steps(
+            extract.output,
+            filter=FilterOperator,
+            map=MapOperator,
+            replace=ReplaceOperator,
+            check=CheckOperator,
+        )
         read = ReadOperator(task_id="read")
         sliced = SliceOperator(
             task_id="slice",
-            checked_by="batch.check",
+            checked_by=CHECKED,
             # An empty table has no batches, and their tasks are skipped; one that failed must not look deleted.
             trigger_rule="none_failed",
         )
@@ -86,7 +79,7 @@ def comparing_dag(mapping: Mapping) -> DAG:
             skip_when_already_exists=True,  # the task may be repeated
         )
         extract >> read >> sliced
-        one_batch.expand(batch=extract.output) >> sliced
+        steps >> sliced
         compare >> report >> mend
     return dag
 

@@ -12,8 +12,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import BaseOperator, Context
 
 from campaign_sync.mapping.file import Mapping
-
-XComBatch = dict[str, Any]
+from campaign_sync.operators import XComBatch
 
 
 class ExtractAllOperator(BaseOperator):

@@ -1,4 +1,14 @@
 """What Campaign sent and what people did with it, as activities on the timeline of the contact (E1–E6).
 
-Not for rows that go to Campaign (``run``); files, batches, hooks and ledger are the same.
+A run from beginning to end, by module:
+
+    vocabulary, file         the words of a mapping
+    flow, operators          its DAG; setting: what a run works with, as it was when the run began
+    extract, taking          files and events that waited → batches
+    export_file, judging     a file → rows; a row → which event, if any (kinds); times, frames
+    run, activities          filter, map, replace, check → the bodies of activities; contacts, tasks
+    reconcile, reasons       counts, files put away, report; files_told: what is said about files
+
+Beside it: live (`check --live`), preview, tables (what `setup dynamics` makes).
+Not for rows that go to Campaign (``run``); batches, hooks and ledger are shared with them.
 """

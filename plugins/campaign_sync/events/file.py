@@ -7,13 +7,10 @@ Cheap to import: every DAG file does. What the words mean is in ``vocabulary``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
-
-from pydantic import BaseModel
+from typing import Any
 
 from campaign_sync.events.vocabulary import EventVocabulary
-from campaign_sync.mapping.file import File, parse_as, read_file
-from campaign_sync.mapping.wording import meant
+from campaign_sync.mapping.file import File, closest_in, flat_replacements, parse_as, read_file
 
 
 class EventMapping(EventVocabulary, File):
@@ -22,24 +19,10 @@ class EventMapping(EventVocabulary, File):
 
 def load_events(path: str | Path) -> EventMapping:
     """The mapping in a file; raises one MappingError that tells all that is wrong with it."""
-    return parse_as(EventMapping, EventVocabulary, read_file(path), path, _misplaced)
+    return parse_as(EventMapping, EventVocabulary, read_file(path), path, closest_in(EventVocabulary))
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema that completes and checks these files in an editor (P3)."""
-    from campaign_sync.mapping.file import flat_replacements
-
     schema = EventVocabulary.model_json_schema(by_alias=True, mode="validation")
     return flat_replacements(schema, "campaign_sync mapping of e-mail events")
-
-
-def _misplaced(place: tuple[str | int, ...]) -> str:
-    model: Any = EventVocabulary
-    for part in place[:-1]:
-        field = model.model_fields.get(str(part))
-        parts = [*get_args(field.annotation), field.annotation] if field else []
-        inside = [each for each in parts if isinstance(each, type) and issubclass(each, BaseModel)]
-        if not inside:
-            return "See the vocabulary in include/mappings/README.md"
-        model = inside[0]
-    return meant(str(place[-1]), model.model_fields)

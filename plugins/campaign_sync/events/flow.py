@@ -6,11 +6,11 @@ A mapping that cannot be read becomes a DAG that says so, as in ``campaign_sync.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, get_parsing_context, task_group
+from airflow.sdk import DAG, Param, get_parsing_context
 
 from campaign_sync.errors import MappingError
 from campaign_sync.events.file import EventMapping, load_events
@@ -24,8 +24,24 @@ from campaign_sync.events.operators import (
     ReplaceEventsOperator,
 )
 from campaign_sync.flow import broken_dag, dag_id_of, sound_or_broken
+from campaign_sync.graph import CHECKED, asset_of, four_steps, usual_args
 from campaign_sync.mapping.file import mapping_files
-from campaign_sync.retry import SyncRetryPolicy
+
+PARAMS: dict[str, Any] = {
+    "limit": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="At most",
+        description="Stop after this many rows. For a first try: a file that is not read to its end stays where it is.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Do everything but write: the report says what would be written; files stay where they are.",
+    ),
+}
 
 
 def events_dag(mapping: EventMapping) -> DAG:
@@ -36,28 +52,23 @@ def events_dag(mapping: EventMapping) -> DAG:
         doc_md=documentation(mapping),
         schedule=mapping.schedule,
         catchup=False,
+        params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         max_active_runs=1,  # two runs would take the same files
         tags=["campaign_sync", "to Dynamics"],
-        default_args={
-            "owner": mapping.owner,
-            "retries": 3,
-            "retry_delay": timedelta(minutes=5),
-            "retry_policy": SyncRetryPolicy(),
-        },
+        default_args=usual_args(mapping.owner),
     ) as dag:
         extract = ExtractEventsOperator(task_id="extract", mapping=mapping)
 
-        @task_group(group_id="batch")
-        def one_batch(batch: Any) -> None:
-            label: Any = {"map_index_template": "{{ batch_label }}"}
-            filtered = FilterEventsOperator(task_id="filter", batch=batch, **label)
-            mapped = MapEventsOperator(task_id="map", batch=filtered.output, **label)
-            replaced = ReplaceEventsOperator(task_id="replace", batch=mapped.output, **label)
-            CheckEventsOperator(task_id="check", batch=replaced.output, **label)
-
+        steps = four_steps(
+            extract.output,
+            filter=FilterEventsOperator,
+            map=MapEventsOperator,
+            replace=ReplaceEventsOperator,
+            check=CheckEventsOperator,
+        )
         load = LoadEventsOperator.partial(
             task_id="load",
-            checked_by="batch.check",
+            checked_by=CHECKED,
             map_index_template="{{ batch_label }}",
             # After all checks, as one that says `otherwise: stop` stops the run; a failed batch holds up no other.
             trigger_rule="all_done_min_one_success",
@@ -68,18 +79,18 @@ def events_dag(mapping: EventMapping) -> DAG:
             task_id="reconcile",
             batches=extract.output,
             loaded_by="load",
-            asset=Asset(mapping.name, uri=f"campaign-sync://{mapping.name}", group="campaign_sync"),
+            asset=asset_of(mapping.name),
             # A failed batch must not hide the others' results: reconcile counts what is missing and fails itself.
             trigger_rule="all_done",
         )
-        one_batch.expand(batch=extract.output) >> load >> reconcile
+        steps >> load >> reconcile
     return dag
 
 
 def event_dags_in(folder: Path) -> Iterator[DAG]:
     """A DAG for every mapping of events in the folder; within a task's own process, only for its own."""
     wanted = get_parsing_context().dag_id
-    for path in mapping_files(folder, to_dynamics=True):
+    for path in mapping_files(folder, "events"):
         if wanted in (None, dag_id_of(path)):
             try:
                 mapping = load_events(path)

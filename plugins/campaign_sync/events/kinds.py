@@ -56,9 +56,9 @@ def tracking_event(url_type: int) -> Judged:
     return Judged(no_event=NO_EVENT_URLS.get(url_type, ""))
 
 
-def event_id(kind: str, log_id: int) -> str:
-    """The name of an event in reports and in the ledger."""
-    return f"{kind}:{log_id}"
+def first_id(kind: str, contact: str, delivery: str) -> str:
+    """The name of the first event of a kind per contact and delivery: all of them have it, so that they are one."""
+    return f"{kind}:{contact}:{delivery}"
 
 
 def activity_id(event: str) -> str:

@@ -34,7 +34,7 @@ class ExtractEventsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[XComBatch]:
         """Raises RefusedError or MappingError before anything is read if the run cannot work."""
-        from campaign_sync.events.run import extract_events
+        from campaign_sync.events.extract import extract_events
 
         return [batch.as_dict() for batch in extract_events(self.mapping, context, self.log)]
 

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import QualityError, ReconcileError
-from campaign_sync.events.file import EventMapping
+from campaign_sync.events.files_told import file_notes, late_files, one_trouble, set_aside
+from campaign_sync.events.reasons import reason_notes
 from campaign_sync.events.run import TASKS
 from campaign_sync.events.setting import EventSetting
-from campaign_sync.ledger.events import ASIDE, TakenFile
+from campaign_sync.ledger.events import TakenFile
 from campaign_sync.ledger.ledger import Ledger
-from campaign_sync.rows.storage import documents, folder_of, read_document, sweep_rows, write_document
-from campaign_sync.run.report import SAMPLE, Report, Tally
-from campaign_sync.run.setting import CHECKED, LOADED, READ, REPORT, document
+from campaign_sync.rows.storage import folder_of, read_document, sweep_rows, write_document
+from campaign_sync.run.adding_up import add_up
+from campaign_sync.run.report import Report
+from campaign_sync.run.setting import LOADED, READ, REPORT, document, numbers
 from campaign_sync.settings import ledger_url, storage_root
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ def reconcile_events(
     """Add up what became of every row, report it, and put the files away if all is well.
 
     Raises ReconcileError if a batch did not finish or the counts do not add up: the files stay then, and the next run
-    takes them again. Raises QualityError if too many rows were rejected, or if files had to be set aside.
+    takes them again. Raises QualityError if too many rows were rejected, if files had to be set aside, or if none came
+    for too long. A dry run leaves files and ledger as they are.
     """
     from campaign_sync.events.taking import put_away
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
@@ -43,20 +47,30 @@ def reconcile_events(
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     ledger, where = Ledger(ledger_url()), f"{flow}, {run_id}"
     if batches is None:
-        ledger.end_run(flow, run_id, "failed", {})
+        if not context["params"].get("dry_run"):
+            ledger.end_run(flow, run_id, "failed", {})
         raise ReconcileError(
             "extract did not finish, so there is nothing to reconcile", where, "See the log of extract"
         )
     folder = folder_of(storage_root(), flow, run_id)
-    mapping, read = EventSetting.of(folder).mapping, read_document(folder, READ)
+    setting, read = EventSetting.of(folder), read_document(folder, READ)
+    mapping, dry_run, now = setting.mapping, setting.dry_run, datetime.now(UTC)
     files = [TakenFile(**each) for each in read["files"]]
-    whole = {int(name.removesuffix(LOADED)) for name in documents(folder, LOADED)}
+    whole = numbers(folder, LOADED)
     done = {each["number"]: each for each in loaded if each and each["number"] in whole}
-    report = _report(flow, run_id, folder, batches, done, files, [*read["notes"]])
+    notes = [
+        *file_notes(files, mapping.extract, dry_run=dry_run),
+        *reason_notes(folder, done, read["sources"]),
+        *read["notes"],
+    ]
+    if dry_run:
+        notes.append("a dry run: nothing was written, and the files stay where they are")
+    window = f"{len(files)} export file{'s' * (len(files) != 1)}"
+    report = add_up(folder, batches, done).report(flow, run_id, window, len(batches), notes)
     problem = _problem(report, len(batches), done, where)
-    if problem is None:
+    if problem is None and not dry_run:
         # Remembered before they are moved: a file that is there still is known, and only moved.
-        ledger.events.remember(flow, files, datetime.now(UTC))
+        ledger.events.remember(flow, files, now)
         if files:
             with CampaignFilesHook().session() as area:
                 report = replace(report, notes=(*report.notes, *put_away(area, mapping.extract, files, log)))
@@ -66,49 +80,22 @@ def reconcile_events(
         most = mapping.load.unknown_contacts
         note = f"{waiting:,} events wait for contacts that Dynamics does not know, {most} at most"
         report = replace(report, notes=(*report.notes, note))
+    late = (
+        []
+        if dry_run
+        else late_files(ledger, flow, mapping.extract, mapping.map.logs, read["left"], where, now)
+    )
+    report = replace(report, notes=(*report.notes, *(each.problem for each in late)))
     write_document(folder, REPORT, report.to_json())
     log.info("reconcile: %s", report.to_text())
-    trouble = problem or _trouble(report, mapping, files, where)
-    ledger.end_run(flow, run_id, "failed" if trouble else "success", report.tally.as_dict())
+    trouble = problem or one_trouble([*_troubles(report, setting, files, where), *late])
+    if not dry_run:
+        ledger.end_run(flow, run_id, "failed" if trouble else "success", report.tally.as_dict())
     if problem is None:
         sweep_rows(folder)
     if trouble is not None:
         raise trouble
-    return report.to_json() | {"dry_run": False}
-
-
-def _report(
-    flow: str,
-    run_id: str,
-    folder: str,
-    batches: list[dict[str, Any]],
-    done: dict[int, dict[str, Any]],
-    files: list[TakenFile],
-    notes: list[str],
-) -> Report:
-    tally = Tally(extracted=sum(batch["tally"]["extracted"] for batch in batches))
-    sums: dict[str, Counter[str]] = {"dropped": Counter(), "rejected": Counter()}
-    samples: dict[str, tuple[str, ...]] = {}
-    checks: dict[str, dict[str, Any]] = {}
-    for number, batch in sorted(done.items()):
-        tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
-        details = read_document(folder, document(number, LOADED))
-        for fate, rules in sums.items():
-            rules.update(details[fate])
-        for rule, keys in details["samples"].items():
-            samples[rule] = (*samples.get(rule, ()), *keys)[:SAMPLE]
-        for check in read_document(folder, document(number, CHECKED))["checks"]:
-            total = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
-            total["rows"] += check["rows"]
-            total["unexpected"] += check["unexpected"]
-    for each in files:
-        if each.state == ASIDE:
-            notes.append(f"{each.name} was set aside: it {each.reason}")
-    window = f"{len(files)} export file{'s' * (len(files) != 1)}"
-    return Report(
-        flow, run_id, window, tally, len(batches), dict(sums["dropped"]), dict(sums["rejected"]), samples,
-        checks=tuple(checks.values()), notes=tuple(notes),
-    )  # fmt: skip
+    return report.to_json() | {"dry_run": dry_run}
 
 
 def _tasks(folder: str, done: dict[int, Any]) -> str:
@@ -140,21 +127,17 @@ def _problem(report: Report, batches: int, done: dict[int, Any], where: str) -> 
     return None
 
 
-def _trouble(
-    report: Report, mapping: EventMapping, files: list[TakenFile], where: str
-) -> QualityError | None:
+def _troubles(
+    report: Report, setting: EventSetting, files: list[TakenFile], where: str
+) -> Iterator[QualityError]:
     """Why somebody must look, although everything that could be done was done."""
-    aside = [each for each in files if each.state == ASIDE]
-    if aside:
-        told = "; ".join(f"{each.name} {each.reason}" for each in aside[:5])
-        return QualityError(
-            f"{len(aside)} of {len(files)} files cannot be read and were set aside: {told}",
-            where,
-            f"Correct the workflow (docs/export_workflows.md), and export the time of these files again. They are in "
-            f"{mapping.extract.set_aside}",
-        )
+    mapping = setting.mapping
+    if aside := set_aside(files, mapping.extract, where, dry_run=setting.dry_run):
+        yield aside
     if not mapping.reconcile.allows(report.tally.rejected, report.tally.extracted):
-        return QualityError(
-            f"{report.tally.rejected} of {report.tally.extracted} rows were rejected", where, "See the report"
+        yield QualityError(
+            f"{report.tally.rejected} of {report.tally.extracted} rows were rejected, more than the mapping allows "
+            f"({mapping.reconcile.rejected_at_most})",
+            where,
+            "See the notes in the report above; the rows that were good are in Dynamics",
         )
-    return None

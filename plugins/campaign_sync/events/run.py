@@ -1,17 +1,14 @@
-"""What the operators of an events flow call: one function per step, with files, storage, ledger and hooks put together.
+"""What the operators of an events flow call between extract and reconcile, with storage, ledger and hooks put together.
 
-Everything a later step needs is in the run's folder, as in the other flows' runs (``run/run.py``).
+Everything a step needs is in the run's folder, as in the other flows' runs (``run/run.py``).
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import QualityError, SyncError
@@ -23,113 +20,33 @@ from campaign_sync.events.activities import (
     plain_events,
     replace_texts,
 )
-from campaign_sync.events.export_file import UnusableFile, event_frame, removed_rows
+from campaign_sync.events.contacts import known_contacts
 from campaign_sync.events.file import EventMapping
-from campaign_sync.events.setting import EventSetting, read_timelines
+from campaign_sync.events.reasons import write_reasons
+from campaign_sync.events.setting import FILES, EventSetting
 from campaign_sync.events.tasks import follow_up
-from campaign_sync.events.vocabulary import EVENT_COLUMNS
 from campaign_sync.ledger.events import UNKNOWN_CONTACT, Refused, Waiting
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.checks import check_rows
-from campaign_sync.rows.storage import remove, sweep, sweep_older, write_document, write_text
-from campaign_sync.rows.transform import Sifted
+from campaign_sync.rows.storage import remove, write_document, write_text
 from campaign_sync.run.guard import require_not_stopped
 from campaign_sync.run.load import Loaded
 from campaign_sync.run.report import SAMPLE, Tally
-from campaign_sync.run.setting import CHECKED, LOADED, READ, SETTING, STOPPED, document
-from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
+from campaign_sync.run.setting import CHECKED, LOADED, STOPPED, document
+from campaign_sync.settings import ledger_url
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from campaign_sync.hooks.dataverse import DataverseHook
-
-
-def extract_events(mapping: EventMapping, context: Context, log: logging.Logger) -> list[Batch]:
-    """Read the files that are ready, and the events whose contact has arrived; leave them in the run's folder.
-
-    Raises MappingError or RefusedError before anything is read if the mapping does not fit Dynamics.
-    """
-    from campaign_sync.events.taking import Taking, as_documents, ready_files, require_folders
-    from campaign_sync.hooks.campaign_files import CampaignFilesHook
-    from campaign_sync.hooks.dataverse import DataverseHook
-
-    flow, run_id = mapping.name, str(context["run_id"])
-    ledger, dataverse = Ledger(ledger_url()), DataverseHook()
-    setting = EventSetting(mapping, read_timelines(mapping, dataverse))
-    first = Batch.of(storage_root(), flow, run_id, 1, "export files")
-    sweep(first.folder)  # a run that is cleared reads anew
-    sweep_older(storage_root(), flow, keep_days())
-    write_document(first.folder, SETTING, setting.to_json())
-    ledger.start_run(flow, run_id)
-
-    batches: list[Batch] = []
-    held: list[Batch] = []  # of a file that is not read to its end yet
-
-    def at_rest(frame: Sifted) -> Batch:
-        tally = Tally(extracted=len(frame.kept) + len(frame.removed))
-        batch = replace(first, number=len(batches) + len(held) + 1)
-        return batch.write("extract", frame.kept, frame.removed, tally.as_dict())
-
-    left = 0
-    with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
-        require_folders(files, mapping.extract)
-        taking = Taking(files, mapping.extract, ledger.events, flow, run_id, Path(place))
-        for ready in ready_files(files, mapping.extract):
-            if len(batches) > max_batches() // 2:
-                left += 1
-                continue
-            held.clear()
-            try:
-                for frame in taking.frames(ready, log):
-                    held.append(at_rest(frame))
-            except UnusableFile:
-                continue  # noted by then, and the batches' files are written over
-            batches += held
-    held.clear()
-    for frame in _arrived(mapping, ledger, dataverse):
-        if len(batches) < max_batches():
-            batches.append(at_rest(frame))
-    notes = [f"{left} more files are left for the next run"] if left else []
-    write_document(first.folder, READ, {"files": as_documents(taking.taken), "notes": notes})
-    rows = sum(batch.tally["extracted"] for batch in batches)
-    log.info("extract: %d rows in %d batches out of %d files", rows, len(batches), len(taking.taken))
-    return batches
-
-
-def _arrived(mapping: EventMapping, ledger: Ledger, dataverse: DataverseHook) -> Iterator[Sifted]:
-    """Events that have waited: those whose contact is there now, and those that have waited long enough."""
-    table = dataverse.table("contact", ["contactid"])
-    latest = datetime.now(UTC) - mapping.load.waits
-    for some in ledger.events.waiting(mapping.name):
-        wanted = sorted({each.contact for each in some})
-        there = {
-            str(key)
-            for page in dataverse.by_keys(table, (), wanted)
-            for key in page.rows.column(0).to_pylist()
-        }
-        back = [each for each in some if each.contact in there]
-        lost = [each for each in some if each.contact not in there and each.first_seen < latest]
-        if back or lost:
-            reason = f"Dynamics has had no such contact for {mapping.load.unknown_contacts}; given up"
-            yield Sifted(_frame_of(back), removed_rows([(each.event, GIVEN_UP, reason) for each in lost]))
-
+    from campaign_sync.hooks.dataverse_activities import Activity, Outcome
 
 TASKS = ".tasks.json"  #: of a batch: follow-up tasks made, and kept back by the cap
-GIVEN_UP = "unknown contact, given up"
-
-
-def _frame_of(waiting: list[Waiting]) -> Any:
-    columns: dict[str, Any] = {name: [each.columns.get(name) for each in waiting] for name in EVENT_COLUMNS}
-    columns["happened"] = [datetime.fromisoformat(each) for each in columns["happened"]]
-    return event_frame(columns, [each.event for each in waiting])
 
 
 def step_events(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
     """Take one step with one batch: what it keeps goes on, what it removes is put beside it."""
     batch = Batch.from_dict(stored)
-    mapping, timelines = EventSetting.of(batch.folder)
+    mapping, timelines, _ = EventSetting.of(batch.folder)
     frame = batch.read()
     # A check that stops the run stops the batches beside it as well: load looks for this.
     stopped = document(batch.number, STOPPED)
@@ -157,7 +74,7 @@ def step_events(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch
 
 
 def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
-    """Write the activities of one batch, and remember what became of each event.
+    """Write the activities of one batch, and remember what became of each event; a dry run does neither.
 
     Raises TransientError or RefusedError when Dynamics cannot or will not go on; what was written is remembered.
     """
@@ -166,10 +83,12 @@ def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
 
     batch = Batch.from_dict(stored)
     require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
-    mapping, timelines = EventSetting.of(batch.folder)
+    mapping, timelines, dry_run = EventSetting.of(batch.folder)
     ledger = Ledger(ledger_url())
     events = dict(plain_events(batch.read()))
     settled = ledger.events.settled(batch.flow, events)
+    # Exports repeat what waits as well. Extract has just asked for its contacts: who has arrived is in another batch.
+    waiting = ledger.events.still_waiting(batch.flow, events) if batch.window == FILES else set()
     activities = [
         Activity(
             key,
@@ -178,12 +97,53 @@ def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
             COMPLETED,
         )
         for key, event in events.items()
-        if key not in settled
+        if key not in settled and key not in waiting
     ]
     removed = batch.removed()
-    outcomes: list[Outcome] = []
+    waits = [Outcome(key, UNKNOWN_CONTACT) for key in sorted(waiting - settled)]
+    if dry_run:
+        outcomes, tasks = [*waits, *planned(activities, events, DataverseHook())], dict[str, int]()
+    else:
+        outcomes, tasks = _write(activities, waits, events, batch, mapping, ledger)
+    write_document(batch.folder, document(batch.number, TASKS), tasks)
+    write_reasons(batch.folder, batch.number, removed, outcomes)
+    loaded = _loaded(batch, outcomes, removed, len(settled))
+    write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
+    log.info("load batch %d%s: %s", batch.number, " (dry run)" if dry_run else "", loaded.tally)
+    return replace(batch, tally=loaded.tally.as_dict())
 
-    dataverse = DataverseHook()
+
+def planned(
+    activities: list[Activity], events: dict[str, dict[str, Any]], dataverse: DataverseHook
+) -> list[Outcome]:
+    """What would become of activities that the ledger does not know; asks Dynamics for their contacts only."""
+    from campaign_sync.hooks.dataverse_activities import CREATED, Outcome
+
+    there = known_contacts(dataverse, (events[each.key]["contact"] for each in activities))
+    return [
+        Outcome(each.key, CREATED)
+        if events[each.key]["contact"] in there
+        else Outcome(each.key, UNKNOWN_CONTACT)
+        for each in activities
+    ]
+
+
+def _write(
+    activities: list[Activity],
+    waits: list[Outcome],
+    events: dict[str, dict[str, Any]],
+    batch: Batch,
+    mapping: EventMapping,
+    ledger: Ledger,
+) -> tuple[list[Outcome], dict[str, int]]:
+    """Write activities and their tasks, and remember what was written, also if it is not all.
+
+    :param waits: outcomes of events that need not be tried.
+    """
+    from campaign_sync.hooks.dataverse import DataverseHook
+
+    dataverse, removed = DataverseHook(), batch.removed()
+    outcomes = [*waits]
     try:
         for some in dataverse.write_activities(activities):
             outcomes += some
@@ -195,11 +155,7 @@ def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
         _settle(ledger, batch, mapping, sure, removed)
         raise
     _settle(ledger, batch, mapping, outcomes, removed)
-    write_document(batch.folder, document(batch.number, TASKS), tasks)
-    loaded = _loaded(batch, outcomes, removed, len(settled))
-    write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
-    log.info("load batch %d: %s", batch.number, loaded.tally)
-    return replace(batch, tally=loaded.tally.as_dict())
+    return outcomes, tasks
 
 
 def _settle(
@@ -212,7 +168,7 @@ def _settle(
     now = datetime.now(UTC)
     unknown = [each.key for each in outcomes if each.result == UNKNOWN_CONTACT]
     # As the export said it: what is replaced would be replaced once more when the contact has arrived.
-    said = dict(plain_events(batch.read("extract"))) if unknown else {}
+    said = dict(plain_events(batch.read("filter"))) if unknown else {}
     rejected = removed[(removed["fate"] == "rejected").to_numpy(dtype=bool)]
     refused = [
         Refused(str(key), row.step, row.rule, row.reason)
@@ -226,8 +182,9 @@ def _settle(
         settled=[each.key for each in outcomes if each.result in ("created", "there")],
         waiting=[Waiting(key, said[key]["contact"], _stored(said[key]), now) for key in unknown],
         refused=refused,
+        # Of a row that came twice, one is dropped: what became of the other counts.
         dropped={str(key) for key in removed.index[(removed["fate"] == "dropped").to_numpy(dtype=bool)]}
-        - {each.key for each in outcomes},
+        - {each.key for each in outcomes} - {each.event for each in refused},
     )  # fmt: skip
 
 

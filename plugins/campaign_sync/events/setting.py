@@ -17,23 +17,29 @@ if TYPE_CHECKING:
     from campaign_sync.hooks.dataverse import DataverseHook
 
 
+#: Where the rows of a batch are from.
+FILES, WAITED = "export files", "events that waited"
+
+
 class EventSetting(NamedTuple):
     """What a run works with."""
 
     mapping: EventMapping
     timelines: dict[str, Timeline]
+    dry_run: bool
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the run's folder."""
         timelines = {kind: each.to_json() for kind, each in self.timelines.items()}
-        return {"mapping": self.mapping.model_dump(mode="json", by_alias=True), "timelines": timelines}
+        mapping = self.mapping.model_dump(mode="json", by_alias=True)
+        return {"mapping": mapping, "timelines": timelines, "dry_run": self.dry_run}
 
     @classmethod
     def of(cls, folder: str) -> EventSetting:
         """The setting of the run that has this folder."""
         stored = read_document(folder, SETTING)
         timelines = {kind: Timeline(**each) for kind, each in stored["timelines"].items()}
-        return cls(EventMapping.model_validate(stored["mapping"]), timelines)
+        return cls(EventMapping.model_validate(stored["mapping"]), timelines, stored["dry_run"])
 
 
 def read_timelines(mapping: EventMapping, dataverse: DataverseHook) -> dict[str, Timeline]:

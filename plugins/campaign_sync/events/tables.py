@@ -15,7 +15,8 @@ LABELS = {
     "bounce": ("Adobe Campaign Email Bounce", "Date Bounced"),
 }
 
-#: Type, length in characters and label of a column, by what of the event it gets; lengths are Campaign's (§8.4).
+#: Type, length in characters and label of a column, by what of the event it gets; what is not here is a time.
+#: Lengths are Campaign's (campaign.md §8.4).
 COLUMNS = {
     "kind": ("String", 20, "Event"),
     "contact": ("String", 36, "External ID"),

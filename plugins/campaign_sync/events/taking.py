@@ -7,14 +7,16 @@ any task may be killed and repeated.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaign_sync.errors import RefusedError
-from campaign_sync.events.export_file import DELIVERY, TRACKING, ExportFile, UnusableFile
-from campaign_sync.events.vocabulary import Extract
+from campaign_sync.events.export_file import ExportFile, UnusableFile
+from campaign_sync.events.reasons import alike
+from campaign_sync.events.vocabulary import ExportFiles
 from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.pace import Pace
 from campaign_sync.ledger.events import ASIDE, DONE, INCOMPLETE, Events, TakenFile
@@ -31,55 +33,94 @@ class Ready(NamedTuple):
     log: str
 
 
-def ready_files(files: CampaignFilesHook, extract: Extract) -> list[Ready]:
-    """The files of both logs that are as large at a second look as at the first, in the order of their names."""
-    first = _look(files, extract)
+def ready_files(files: CampaignFilesHook, taking: Taking) -> Iterator[Ready]:
+    """The files that are as large at a second look as at the first, in the order of their names."""
+    first = files_there(files, taking.extract)
     if not first:
-        return []
+        return
     Pace.sleep(LOOKS_APART)
-    second = {each.name: each for each in _look(files, extract)}
-    return [each for each in first if second.get(each.name) == each]
+    second = {each.name: each for each in files_there(files, taking.extract)}
+    for each in first:
+        if second.get(each.name) == each:
+            yield each
+        elif each.name in second:
+            taking.leave(each, grows=True)
 
 
-def _look(files: CampaignFilesHook, extract: Extract) -> list[Ready]:
+def files_there(files: CampaignFilesHook, extract: ExportFiles) -> list[Ready]:
+    """The files that are there, in the order of their names."""
     there = files.names(extract.folder, "")
     return [
         Ready(name, size, log)
-        for log in (DELIVERY, TRACKING)
+        for log in extract.LOGS
         for name, size in there.items()
         if getattr(extract, log).pattern.fullmatch(name)
     ]
 
 
 class Taking:
-    """The files of one run, one after the other; ``taken`` is what became of them."""
+    """The files of one run, one after the other.
+
+    ``taken`` is what became of them, ``left`` names those for the next run, ``growing`` those of them that still grow.
+
+    :param opened: makes an ``ExportFile`` of path, name, log and extract.
+    """
 
     def __init__(
-        self, files: CampaignFilesHook, extract: Extract, events: Events, flow: str, run_id: str, folder: Path
+        self,
+        files: CampaignFilesHook,
+        extract: ExportFiles,
+        events: Events,
+        flow: str,
+        run_id: str,
+        folder: Path,
+        *,
+        opened: Callable[..., ExportFile] = ExportFile,
     ) -> None:
+        self._opened = opened
         self.taken: list[TakenFile] = []
-        self._files, self._extract, self._events = files, extract, events
+        self.left: list[str] = []
+        self.growing: list[str] = []
+        self.extract = extract
+        self._files, self._events = files, events
         self._flow, self._run_id, self._folder = flow, run_id, folder
 
+    def leave(self, ready: Ready, *, grows: bool = False) -> None:
+        """Leave a file for the next run."""
+        self.left.append(ready.name)
+        if grows:
+            self.growing.append(ready.name)
+
     def frames(self, ready: Ready, log: logging.Logger) -> Iterator[Sifted]:
-        """The rows of a file, some at a time. If UnusableFile is raised, none of them may be used."""
+        """The rows of a file, some at a time; none of a file that grows, or that was taken before.
+
+        If UnusableFile is raised, what came before may not be used either.
+        """
         path = self._folder / "export"
-        sha = self._files.fetch(self._extract.folder, ready.name, path)
+        sha = self._files.fetch(self.extract.folder, ready.name, path)
         known = self._events.file(self._flow, ready.name, sha)
         if path.stat().st_size != ready.size:
-            log.info("%s grows: it is left for the next run", ready.name)
+            self.leave(ready, grows=True)
             return
-        if known is not None and known.state in (DONE, ASIDE):
+        if known is not None and known.state == DONE:
             log.info("%s was taken before: it is only moved", ready.name)
-            self._note(ready, sha, known.state, known.reason, 0)
+            self._note(ready, sha, DONE, "", 0)
             return
         rows = 0
-        file = ExportFile(path, ready.name, ready.log, self._extract)
+        unread: Counter[tuple[str, str]] = Counter()
+        file = self._opened(path, ready.name, ready.log, self.extract)
         try:
             file.check()
             for frame in file.frames(datetime.now(UTC)):
                 rows += len(frame.kept) + len(frame.removed)
+                if unread.total() == rows - len(frame.kept) - len(frame.removed) and not len(frame.kept):
+                    lost = frame.removed[(frame.removed["fate"] == "rejected").to_numpy(dtype=bool)]
+                    unread += alike(zip(lost["rule"], lost["reason"], strict=True))
                 yield frame
+            if rows and unread.total() == rows:
+                # Labels, another form of times, another time zone: no fault of single rows (campaign.md §8.2).
+                ((_, reason), _), *_ = unread.most_common(1)
+                raise UnusableFile(f"has no row that can be read: {reason}")
         except UnusableFile as problem:
             # Half a file may be all that a stopped workflow wrote, or all that it wrote so far.
             before = known is not None and known.run_id != self._run_id
@@ -94,15 +135,15 @@ class Taking:
 
 
 def put_away(
-    files: CampaignFilesHook, extract: Extract, taken: list[TakenFile], log: logging.Logger
+    files: CampaignFilesHook, extract: ExportFiles, taken: list[TakenFile], log: logging.Logger
 ) -> list[str]:
     """Moves the files that were taken, and those that cannot be; what people should know of it."""
     notes = []
     for each in taken:
         folder = {DONE: extract.done, ASIDE: extract.set_aside}.get(each.state)
         if folder is None:
-            notes.append(f"{each.name} {each.reason}: it may still be written, and the next run looks again")
-        elif files.move(extract.folder, each.name, each.size, folder, archived(each)):
+            continue  # it may still be written, and the next run looks again
+        if files.move(extract.folder, each.name, each.size, folder, archived(each)):
             log.info("%s moved to %s", each.name, folder)
         else:
             notes.append(f"{each.name} has grown since it was read: the next run takes it again")
@@ -115,7 +156,7 @@ def archived(taken: TakenFile) -> str:
     return f"{stem}.{taken.sha[:8]}{dot}{rest}"
 
 
-def require_folders(files: CampaignFilesHook, extract: Extract) -> None:
+def require_folders(files: CampaignFilesHook, extract: ExportFiles) -> None:
     """Raises RefusedError if a folder is not there, before anything is read."""
     for folder in (extract.done, extract.set_aside):
         try:

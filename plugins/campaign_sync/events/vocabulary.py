@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from campaign_sync.events.kinds import KINDS
+from campaign_sync.events.kinds import BOUNCE, CLICK, KINDS, OPEN, SEND
 from campaign_sync.mapping.conditions import Filter, conditions
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
 from campaign_sync.mapping.limits import Reconcile
@@ -53,6 +54,8 @@ OPTIONAL_COLUMNS = {
     "proof": "isProof",
 }  # fmt: skip
 
+KINDS_OF = {"delivery_logs": (SEND, BOUNCE), "tracking_logs": (OPEN, CLICK)}
+
 #: What every event has, and what filters, checks, replacements and activities may name.
 EVENT_COLUMNS = (
     "kind", "contact", "happened", "campaign", "campaign_label", "delivery", "delivery_label", "url", "url_label",
@@ -61,6 +64,8 @@ EVENT_COLUMNS = (
 
 #: What is said about an event, and may be written otherwise than it was said.
 TEXTS = tuple(name for name in EVENT_COLUMNS if name not in ("kind", "contact", "happened"))
+
+DELIMITERS = (";", ",", "|", "\t")
 
 _SPAN = re.compile(r"([0-9]{1,4}) ?([hd])")
 _MOMENT = {"YYYY": "%Y", "MM": "%m", "DD": "%d", "HH": "%H", "mm": "%M", "SS": "%S"}
@@ -95,6 +100,17 @@ def _a_moment(text: str) -> str:
     return text
 
 
+def _a_zone(text: str) -> str:
+    try:
+        if text == "localtime":  # whatever this machine has
+            raise KeyError(text)
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # no such name, a path, a folder of names
+        remedy = meant(text, available_timezones(), listing="Write a name such as Europe/Paris; there are")
+        raise Wrong(f"there is no time zone {text!r}", remedy) from None
+    return text
+
+
 def _a_span(text: str) -> str:
     found = _SPAN.fullmatch(text)
     if not found or not int(found[1]):
@@ -121,6 +137,7 @@ def a_template(text: str) -> str:
     return text
 
 
+ZoneText = Annotated[StrictStr, AfterValidator(_a_zone)]
 FolderName = Annotated[StrictStr, AfterValidator(_a_folder)]
 SpanText = Annotated[str, BeforeValidator(canonical, json_schema_input_type=str), AfterValidator(_a_span)]
 
@@ -143,10 +160,11 @@ class LogFiles(BaseModel):
         return re.compile(re.escape(self.files).replace(r"\*", ".*") + r"(\.gz)?")
 
 
-class Extract(BaseModel):
+class ExportFiles(BaseModel):
     """Where Campaign's workflows leave their export files, and how these are written (campaign.md §8.2)."""
 
     model_config = CLOSED
+    LOGS: ClassVar[tuple[str, ...]] = ()  # fields that name files
 
     folder: FolderName = Field(default="d365_loads/exports", description="Where the files arrive.")
     done: FolderName = Field(default="d365_loads/done", description="Where files go that were taken.")
@@ -156,19 +174,38 @@ class Extract(BaseModel):
     delimiter: Literal[";", ",", "|", "\t"] = Field(default=";", description="Between two cells.")
     encoding: Literal["utf-8", "latin-1"] = Field(default="utf-8", description="Of the files.")
     datetime: Annotated[StrictStr, AfterValidator(_a_moment)] = Field(
-        default="YYYY-MM-DD HH:mm:SS", description="How times are written; they are in UTC."
+        default="YYYY-MM-DD HH:mm:SS", description="How times are written."
     )
+    time_zone: ZoneText = Field(
+        default="UTC", description="In which time zone times are written, such as Europe/Paris."
+    )
+    expected_every: SpanText | None = Field(
+        default=None,
+        description='A run is red if the newest file of a log is older than this: "26h"; empty: no alarm.',
+    )
+
+    @property
+    def alarm(self) -> timedelta | None:
+        """After which time without a file people are told."""
+        return span(self.expected_every) if self.expected_every else None
+
+    @property
+    def strptime(self) -> str:
+        """The form of times in Python's words."""
+        return re.sub("|".join(_MOMENT), lambda found: _MOMENT[found[0]], self.datetime)
+
+
+class Extract(ExportFiles):
+    """The files of the two logs."""
+
+    LOGS: ClassVar[tuple[str, ...]] = ("delivery_logs", "tracking_logs")
+
     delivery_logs: LogFiles = Field(
         default=LogFiles(files="broadlog_*.csv"), description="Files of delivery logs: sends and bounces."
     )
     tracking_logs: LogFiles = Field(
         default=LogFiles(files="tracking_*.csv"), description="Files of tracking logs: opens and clicks."
     )
-
-    @property
-    def strptime(self) -> str:
-        """The form of times in Python's words."""
-        return re.sub("|".join(_MOMENT), lambda found: _MOMENT[found[0]], self.datetime)
 
     @field_validator("delivery_logs", "tracking_logs")
     @classmethod
@@ -209,6 +246,15 @@ class Activities(BaseModel):
         return columns
 
 
+class Reactions(Activities):
+    """The activity table of what a contact may do many times with one e-mail."""
+
+    only: Literal["first"] | None = Field(
+        default=None,
+        description="first: one activity per contact and delivery, the first that comes; left out: one each time.",
+    )
+
+
 class Map(BaseModel):
     """Which events become activities; a kind that is left out is switched off (E1)."""
 
@@ -218,14 +264,24 @@ class Map(BaseModel):
         default=SUBJECT, description="The subject; {campaign} and the like are filled in."
     )
     send: Activities | None = Field(default=None, description="An e-mail that was sent.")
-    open: Activities | None = Field(default=None, description="An e-mail that was opened.")
-    click: Activities | None = Field(default=None, description="A link that was clicked.")
+    open: Reactions | None = Field(default=None, description="An e-mail that was opened.")
+    click: Reactions | None = Field(default=None, description="A link that was clicked.")
     bounce: Activities | None = Field(default=None, description="An address to which no e-mail can be sent.")
+
+    @property
+    def logs(self) -> list[str]:
+        """The logs that hold a kind that is switched on."""
+        return [log for log, kinds in KINDS_OF.items() if not self.kinds.keys().isdisjoint(kinds)]
 
     @property
     def kinds(self) -> dict[str, Activities]:
         """The kinds that are switched on."""
         return {kind: each for kind in KINDS if (each := getattr(self, kind)) is not None}
+
+    @property
+    def only_first(self) -> list[str]:
+        """The kinds of which only the first per contact and delivery is wanted."""
+        return [kind for kind, each in self.kinds.items() if isinstance(each, Reactions) and each.only]
 
     @field_validator("subject")
     @classmethod

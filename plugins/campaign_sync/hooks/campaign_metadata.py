@@ -10,12 +10,11 @@ from typing import Any
 from campaign_sync.errors import RefusedError
 from campaign_sync.hooks.dataverse_metadata import close_to
 from campaign_sync.hooks.rest import Rest
-from campaign_sync.schema import Field, ResourceSchema
+from campaign_sync.schema import OPT_OUTS, Field, ResourceSchema
 
 # A resource is in one of them, never in both, and publishing may move it (campaign.md §2.1)
 ENDPOINTS = ("profileAndServicesExt", "customResources")
-OPT_OUTS = ("", "Email", "Fax", "Mobile", "Phone", "PostalMail", "Pushnotification")
-ALIASES = {f"denyList{each}": f"blackList{each}" for each in OPT_OUTS}
+ALIASES = {each: each.replace("deny", "black", 1) for each in OPT_OUTS if each.startswith("denyList")}
 ALIASES |= {black: deny for deny, black in ALIASES.items()}
 # campaign.md §5: sub-fields of an item that metadata does not spell out
 LOCATION = ("address1", "address2", "address3", "address4", "zipCode", "city", "stateCode", "countryCode")

@@ -73,7 +73,8 @@ class Writer(NamedTuple):
             story = _Story(self, write.key, _json(self._on_the_wire(changes, key)), record)
         except ValueError:
             return Outcome(write.key, "rejected", REFUSED, "a value cannot be written as JSON")
-        outcome = {"create": story.create, "update": story.update, "delete": story.delete}[write.kind]()
+        tell = {"create": story.create, "update": story.update, "amend": story.amend, "delete": story.delete}
+        outcome = tell[write.kind]()
         if self.unclear.note(outcome):
             raise self._outage(outcome)
         return outcome
@@ -113,6 +114,12 @@ class _Story:
         if verdict.meaning == "duplicate":
             return self._take_over("created") if verdict.late else self._hidden()
         return _in_doubt(self._outcome(verdict, "created"))
+
+    def amend(self) -> Outcome:
+        verdict = self._call("PATCH", self.url, self.changes)
+        if verdict.meaning == "missing":  # gone, hidden, or not there yet (campaign.md §6.3)
+            return Outcome(self.key, "missing", certain=False)
+        return self._outcome(verdict, "updated")
 
     def delete(self) -> Outcome:
         verdict = self._call("DELETE", self.url)

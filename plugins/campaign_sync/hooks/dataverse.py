@@ -1,5 +1,5 @@
 """Reads Dataverse: metadata, change feed, intervals, everything, single rows; switches change tracking on; writes
-activities.
+activities, and changes rows.
 
 Not for mappings, batches or files: it yields pages."""
 
@@ -12,9 +12,11 @@ from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
 from requests import Session
+from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import entra, queries
+from campaign_sync.hooks.budget import MOST_SIDE_BY_SIDE, Budget
 from campaign_sync.hooks.dataverse_activities import Activity, Outcome, write_activities
 from campaign_sync.hooks.dataverse_metadata import (
     change_tracking_off,
@@ -24,7 +26,8 @@ from campaign_sync.hooks.dataverse_metadata import (
 )
 from campaign_sync.hooks.dataverse_provisioning import ActivityTable, Missing, make, missing_from
 from campaign_sync.hooks.dataverse_tasks import Owner, open_tasks, owners_of, tasks_made
-from campaign_sync.hooks.pace import Patience
+from campaign_sync.hooks.dataverse_updates import Update, Updated, write_updates
+from campaign_sync.hooks.pace import Pace, Patience
 from campaign_sync.hooks.pages import Page, has_rows, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
 from campaign_sync.hooks.rest import Rest
@@ -66,7 +69,9 @@ class DataverseHook(HttpHook):
     def __init__(
         self, dataverse_conn_id: str = default_conn_name, *, patience: Patience | None = None
     ) -> None:
-        super().__init__(http_conn_id=dataverse_conn_id, auth_type=lambda *_: self._bearer)
+        # All threads' sessions share the adapter, whose pool of ten would close the others' connections after each call
+        adapter = TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=MOST_SIDE_BY_SIDE)
+        super().__init__(http_conn_id=dataverse_conn_id, auth_type=lambda *_: self._bearer, adapter=adapter)
         self.dataverse_conn_id = dataverse_conn_id
         self.patience = patience
 
@@ -178,6 +183,10 @@ class DataverseHook(HttpHook):
         """Creates and completes activities, and yields what became of each, some at a time; may be repeated."""
         yield from write_activities(self._rest, self._root, activities)
 
+    def write_updates(self, updates: Iterable[Update]) -> Iterator[list[Updated]]:
+        """Changes rows that are as they were read, and yields what became of each, some at a time; makes none."""
+        yield from write_updates(self._rest, self._root, updates)
+
     def owners_of(self, contacts: Iterable[str]) -> dict[str, Owner]:
         """The owner of each of these contacts that is there."""
         return owners_of(self._rest, self._root, contacts)
@@ -264,6 +273,7 @@ class DataverseHook(HttpHook):
             self._environment,
             self.get_conn,
             bearer=self._bearer,
+            pace=Pace(budget=Budget()),
             patience=self.patience,
             read_timeout=120.0,
         )

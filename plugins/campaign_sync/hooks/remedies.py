@@ -160,6 +160,7 @@ DATAVERSE = System(
     ),
     # dataverse.md §7: SQL deadlock, SQL time-out, transaction rolled back, worker limit, resource lock
     passing_codes=frozenset({"0x80044150", "0x80044151", "0x80040255", "0x80072324", "0x80044339"}),
+    row_codes=frozenset({"0x80044150", "0x80044151", "0x80040255", "0x80044339"}),
     # dataverse.md §2: 500 happens too; 501 stays as it is
     passing_reads=frozenset({500, *range(505, 600)}),
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import requests
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.answers import LOST, Answer, masked, names_in
-from campaign_sync.hooks.pace import Pace, Patience
+from campaign_sync.hooks.pace import HeldError, Pace, Patience
 from campaign_sync.hooks.sessions import Bearer, origin
 from campaign_sync.hooks.wire import receive
 
@@ -44,6 +45,8 @@ class System(NamedTuple):
     remedies: tuple[Remedy, ...]
     passing_codes: frozenset[str] = frozenset()
     """Codes of errors that pass by themselves, whatever their status."""
+    row_codes: frozenset[str] = frozenset()
+    """Those of them that one row can go on to meet while others are written."""
     passing_reads: frozenset[int] = frozenset()
     """Statuses that pass by themselves when a read gets them with a code that no remedy knows."""
     doubtful: str = ""
@@ -91,7 +94,13 @@ class Rest:
         self._stay_home(url)
         waited, renewed, attempt = 0.0, False, 1
         while True:
-            waited += self.pace.wait()
+            if self._bearer:
+                self._bearer.value()  # what may take long is done before: a pause holds what has not begun
+            try:
+                waited += self.pace.wait(self.patience.budget - waited)
+            except HeldError as held:
+                told = {"Retry-After": str(math.ceil(held.seconds))}
+                raise self.give_up(Answer(method, url, 429, told, sent=False)) from None
             answer = self._send(method, url, headers or {}, body)
             if answer.status == 401 and self._bearer and not renewed:
                 self._bearer.refuse(answer.token)
@@ -105,7 +114,7 @@ class Rest:
             if out_of_tries or waited + delay > self.patience.budget:
                 raise self.give_up(answer)
             holds_all = answer.status in THROTTLED or bool(answer.retry_after)
-            if holds_all:
+            if holds_all and not answer.retry_after:
                 self.pace.pause(delay)  # which the next wait of every thread counts
             if not repeat and answer.status != 429 and answer.sent:
                 return answer
@@ -172,6 +181,10 @@ class Rest:
             return True
         return answer.error.code.lower() in self.system.passing_codes
 
+    def may_be_of_one_row(self, answer: Answer) -> bool:
+        """Whether a passing answer can be about the row that was sent, and not about the service as a whole."""
+        return answer.error.code.lower() in self.system.row_codes
+
     def is_known(self, answer: Answer) -> bool:
         """Whether a remedy says what a refusal means: then it is not about one row."""
         return self._known(answer) is not None
@@ -216,7 +229,14 @@ class Rest:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         started = time.monotonic()
-        answer = receive(self.system.name, self._session(), method, url, headers, body, self._timeout)
+        told: Mapping[str, str] = {}
+        try:
+            answer = receive(self.system.name, self._session(), method, url, headers, body, self._timeout)
+            told = answer.headers
+            if answer.retry_after and self.is_passing(answer):
+                self.pace.pause(answer.retry_after)  # before anybody takes this one's place
+        finally:
+            self.pace.ended(told)
         milliseconds = (time.monotonic() - started) * 1000
         log.debug(
             "%s %s %s: %s in %.0f ms",

@@ -1,20 +1,24 @@
 """E-mail events: which are in Dynamics, which wait for their contact, and which export files were taken.
 
-Not for writing activities (``hooks``), nor for deciding how long an event waits (``events/run.py``).
+Not for writing activities (``hooks``), nor for deciding how long an event waits (``events/extract.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, literal, select
+from sqlalchemy import Connection, Select, Table, and_, delete, func, literal, select
 
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import key_columns
-from campaign_sync.ledger.tables import events, export_files, rejections, waiting_events
+from campaign_sync.ledger.tables import events, export_files, rejections, staged_events, waiting_events
 from campaign_sync.ledger.tables import staged_keys as wanted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EVENT_TABLES = (events, waiting_events, export_files)
 
@@ -64,11 +68,11 @@ class Events:
 
     def settled(self, flow: str, keys: Iterable[str]) -> set[str]:
         """Those of these events that are in Dynamics."""
-        with self._database.read() as connection:
-            self._database.stage(connection, wanted, key_columns(keys))
-            among = events.c.event.in_(select(wanted.c.source_key))
-            query = select(events.c.event).where(events.c.flow == flow, among)
-            return set(connection.execute(query).scalars())
+        return self._among(events, flow, keys)
+
+    def still_waiting(self, flow: str, keys: Iterable[str]) -> set[str]:
+        """Those of these events that wait for their contact."""
+        return self._among(waiting_events, flow, keys)
 
     def settle(
         self,
@@ -92,37 +96,39 @@ class Events:
             *refused,
             *(Refused(each.event, "load", UNKNOWN_CONTACT, NO_SUCH_CONTACT) for each in waiting),
         ]
+        fates = {
+            "settled": [*settled],
+            "waiting": [each.event for each in waiting],
+            "refused": [each.event for each in refused],
+            "dropped": [*dropped],
+        }
         with self._database.write() as connection:
-            self._database.stage(connection, wanted, key_columns(settled))
-            done = select(wanted.c.source_key)
+            self._database.stage(connection, staged_events, _fate_columns(fates))
             seen = literal(now, events.c.settled_at.type)
-            arrived = select(literal(flow), wanted.c.source_key, seen).where(wanted.c.source_key.is_not(None))
+            arrived = select(literal(flow), staged_events.c.source_key, seen).where(
+                staged_events.c.fate == "settled"
+            )
             connection.execute(
                 insert_into(connection, events)
                 .from_select(["flow", "event", "settled_at"], arrived)
                 .on_conflict_do_nothing()
             )
             # Another worker on the same file may have been luckier since.
-            there = self._there(connection, flow, [each.event for each in told])
+            query = select(events.c.event).where(
+                events.c.flow == flow, events.c.event.in_(_of("waiting", "refused"))
+            )
+            there = set(connection.execute(query).scalars())
             _upsert_waiting(
                 connection, flow, run_id, now, [each for each in waiting if each.event not in there]
             )
             _upsert_rejections(
                 connection, flow, run_id, mapping_sha, now, [each for each in told if each.event not in there]
             )
-            for table, column in (
-                (waiting_events, waiting_events.c.event),
-                (rejections, rejections.c.source_key),
+            for table, column, over in (
+                (waiting_events, waiting_events.c.event, _of("settled", "refused", "dropped")),
+                (rejections, rejections.c.source_key, _of("settled", "dropped")),
             ):
-                connection.execute(delete(table).where(table.c.flow == flow, column.in_(done)))
-            gone = [*dropped]
-            given_up = [each.event for each in refused]
-            for table, column, keys in (
-                (waiting_events, waiting_events.c.event, [*given_up, *gone]),
-                (rejections, rejections.c.source_key, gone),
-            ):
-                for some in _pieces(keys):
-                    connection.execute(delete(table).where(table.c.flow == flow, column.in_(some)))
+                connection.execute(delete(table).where(table.c.flow == flow, column.in_(over)))
 
     def waiting(self, flow: str, at_once: int = 5000) -> Iterator[list[Waiting]]:
         """The events that wait for their contact, some at a time, in the order of their names."""
@@ -159,6 +165,16 @@ class Events:
         with self._database.read() as connection:
             return [TakenFile(*row) for row in connection.execute(ordered)]
 
+    def newest(self, flow: str, names: re.Pattern[str]) -> datetime | None:
+        """When the last file with such a name was taken, or set aside: half a file is no sign of life."""
+        query = select(export_files.c.name, export_files.c.last_seen).where(
+            export_files.c.flow == flow, export_files.c.state != INCOMPLETE
+        )
+        with self._database.read() as connection:
+            return max(
+                (seen for name, seen in connection.execute(query) if names.fullmatch(name)), default=None
+            )
+
     def remember(self, flow: str, files: Sequence[TakenFile], now: datetime) -> None:
         """Remembers what became of files, and forgets what is long over."""
         with self._database.write() as connection:
@@ -176,18 +192,25 @@ class Events:
             ):
                 connection.execute(delete(table).where(table.c.flow == flow, column < now - KEPT))
 
-    def _there(self, connection: Connection, flow: str, keys: list[str]) -> set[str]:
-        found: set[str] = set()
-        for some in _pieces(keys):
-            query = select(events.c.event).where(events.c.flow == flow, events.c.event.in_(some))
-            found.update(connection.execute(query).scalars())
-        return found
+    def _among(self, table: Table, flow: str, keys: Iterable[str]) -> set[str]:
+        with self._database.read() as connection:
+            self._database.stage(connection, wanted, key_columns(keys))
+            among = table.c.event.in_(select(wanted.c.source_key))
+            return set(connection.execute(select(table.c.event).where(table.c.flow == flow, among)).scalars())
 
 
-def _pieces(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    """So many that a statement may name them all."""
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
+def _fate_columns(fates: Mapping[str, Sequence[str]]) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    rows = sorted((key, fate) for fate, keys in fates.items() for key in keys)
+    return {
+        "source_key": pa.array([key for key, _ in rows], pa.string()),
+        "fate": pa.array([fate for _, fate in rows], pa.string()),
+    }
+
+
+def _of(*fates: str) -> Select[tuple[str]]:
+    return select(staged_events.c.source_key).where(staged_events.c.fate.in_(fates))
 
 
 def _upsert_waiting(

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from campaign_sync.errors import ReconcileError
 from campaign_sync.ledger.begin import begin_writes, put_in_doubt, to_look_at
 from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
+from campaign_sync.ledger.consent import Consents
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.events import EVENT_TABLES, Events
 from campaign_sync.ledger.frames import (
@@ -64,7 +65,17 @@ from campaign_sync.ledger.parking import (
 )
 from campaign_sync.ledger.settle import settle_outcomes, settle_rejections
 from campaign_sync.ledger.signals import Signals
-from campaign_sync.ledger.tables import linked_fields, links, parked, places, records, rejections, runs
+from campaign_sync.ledger.tables import (
+    consents,
+    heard_in_full,
+    linked_fields,
+    links,
+    parked,
+    places,
+    records,
+    rejections,
+    runs,
+)
 from campaign_sync.ledger.tables import staged_deletions as doomed
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
@@ -146,6 +157,7 @@ class Ledger:
         self._database = Database(url)
         self.signals = Signals(self._database)
         self.events = Events(self._database)
+        self.consents = Consents(self._database)
 
     def known(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """What is known of these keys: index key, columns version, sent_hash, present, in_doubt."""
@@ -421,6 +433,13 @@ class Ledger:
             query = select(*columns).where(runs.c.flow == flow).order_by(runs.c.started.desc()).limit(limit)
             return [Run(*row) for row in connection.execute(query)]
 
+    def first_run(self, flow: str) -> datetime | None:
+        """When the first run of a flow began."""
+        query = select(func.min(runs.c.started)).where(runs.c.flow == flow)
+        with self._database.read() as connection:
+            found: datetime | None = connection.execute(query).scalar_one()
+            return found
+
     def running(self, flow: str) -> list[Running]:
         """The runs of a flow that have begun and not ended, as far as the ledger was told."""
         with self._database.read() as connection:
@@ -462,7 +481,8 @@ class Ledger:
     def forget(self, flow: str) -> None:
         """Forgets a flow entirely: the next run starts as its first."""
         with self._database.write() as connection:
-            for table in (places, records, rejections, runs, links, linked_fields, parked, *EVENT_TABLES):
+            own = (places, records, rejections, runs, links, linked_fields, parked, consents, heard_in_full)
+            for table in (*own, *EVENT_TABLES):
                 connection.execute(delete(table).where(table.c.flow == flow))
 
 

@@ -6,6 +6,7 @@ Not for deciding what goes in (``ledger.py``) and not for connections (``databas
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 4  # a newer one only ever adds tables and indexes
+SCHEMA_VERSION = 7  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -209,84 +210,137 @@ export_files = Table(  # which export files were taken, and which could not be
     Column("last_seen", Utc, nullable=False),
 )
 
-staged_keys = Table(
+
+consents = (
+    Table(  # what each side says about an opt-out attribute of a contact, and what holds (consent/rule.py)
+        "consents",
+        stored,
+        Column("flow", Text, primary_key=True),
+        Column("source_key", Text, primary_key=True),
+        Column("attribute", Text, primary_key=True),  # as schema.OPT_OUTS spells it
+        Column("dynamics_no", Boolean),  # true: the person objects; null: this side has said nothing
+        Column("dynamics_at", Utc),
+        Column("campaign_no", Boolean),
+        Column("campaign_at", Utc),
+        Column("agreed", Boolean),
+        Column("ours", Boolean, nullable=False),  # what Campaign holds was written by us
+        Column("told_at", Utc),  # when a side was last told something
+        Column("whose", Text, nullable=False),  # dynamics | campaign, whose word was told; empty: nobody's
+        Column("mapping_sha", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("updated_at", Utc, nullable=False),
+        sqlite_with_rowid=False,
+    )
+)
+
+heard_in_full = Table(  # of which opt-out attributes both sides were heard in full, by a run that ended well
+    "heard_in_full",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("attribute", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("heard_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What people look for (searching.py, overview.py). Each leads from a page's last row to the next page.
+for _table, _name, _columns in (
+    (rejections, "rejections_by_time", ("first_seen", "source_key")),
+    (rejections, "rejections_by_rule", ("rule", "first_seen", "source_key")),
+    (rejections, "rejections_by_run", ("run_id", "first_seen", "source_key")),
+    (parked, "parked_by_time", ("first_seen", "source_key")),
+    (parked, "parked_by_parent", ("waits_for", "first_seen", "source_key")),
+    (parked, "parked_by_run", ("run_id", "first_seen", "source_key")),
+    (runs, "runs_by_time", ("started", "run_id")),
+):
+    Index(_name, _table.c.flow, *(_table.c[_column] for _column in _columns))
+
+# Postgres sorts keys as the database's language does, which puts nothing together that begins alike; SQLite's primary
+# keys are in the order of bytes already.
+for _table in (rejections, parked):
+    Index(f"{_table.name}_by_key", _table.c.flow, _table.c.source_key.collate("C")).ddl_if(
+        dialect="postgresql"
+    )
+
+
+def _temporary(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, staged, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+
+
+staged_keys = _temporary(
     "staged_keys",
-    staged,
     Column("source_key", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_deletions = Table(
+staged_deletions = _temporary(
     "staged_deletions",
-    staged,
     Column("source_key", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_links = Table(
+staged_events = _temporary(  # without a key: two rows of a file may tell the same event
+    "staged_events",
+    Column("source_key", Text, nullable=False),
+    Column("fate", Text, nullable=False),  # settled | waiting | refused | dropped
+)
+
+staged_links = _temporary(
     "staged_links",
-    staged,
     Column("source_key", Text, primary_key=True),
     Column("field", Text, primary_key=True),
     Column("parent_flow", Text, nullable=False),
     Column("parent_key", Text),  # null: names nobody
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_versions = Table(  # without a key: a page that lists a row twice is no error
+staged_versions = _temporary(  # without a key: a page that lists a row twice is no error
     "staged_versions",
-    staged,
     Column("source_key", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_writes = Table(
+staged_writes = _temporary(
     "staged_writes",
-    staged,
     Column("source_key", Text, primary_key=True),
     Column("version", BigInteger),  # a deletion has none
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_outcomes = Table(
+staged_outcomes = _temporary(
     "staged_outcomes",
-    staged,
     Column("source_key", Text, primary_key=True),
     Column("version", BigInteger),
     Column("sent_hash", LargeBinary),
     Column("result", Text, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_rejections = Table(
+staged_rejections = _temporary(
     "staged_rejections",
-    staged,
     Column("source_key", Text, primary_key=True),
     Column("version", BigInteger),
     Column("step", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("certain", Boolean, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 
-staged_parked = Table(
+staged_parked = _temporary(
     "staged_parked",
-    staged,
     Column("source_key", Text, primary_key=True),
     Column("version", BigInteger),
     Column("kind", Text, nullable=False),
     Column("waits_for", Text, nullable=False),
     Column("waits_key", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
+)
+
+staged_consents = _temporary(
+    "staged_consents",
+    Column("source_key", Text, primary_key=True),
+    Column("attribute", Text, primary_key=True),
+    Column("dynamics_no", Boolean),
+    Column("dynamics_at", Utc),
+    Column("campaign_no", Boolean),
+    Column("campaign_at", Utc),
+    Column("agreed", Boolean),
+    Column("ours", Boolean, nullable=False),
+    Column("told_at", Utc),
+    Column("whose", Text, nullable=False),
 )

@@ -10,14 +10,17 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
 from campaign_sync.errors import MappingError
 from campaign_sync.mapping.conditions import Condition, Filter, Group, conditions
+from campaign_sync.mapping.kinds import mapping_files
 from campaign_sync.mapping.limits import Guard, Reconcile
-from campaign_sync.mapping.links import link_problems, mapping_files
+from campaign_sync.mapping.links import link_problems
+from campaign_sync.mapping.noes import No
+from campaign_sync.mapping.owners import owner_problems
 from campaign_sync.mapping.vocabulary import (
     Example,
     Extract,
@@ -28,6 +31,7 @@ from campaign_sync.mapping.vocabulary import (
 )
 from campaign_sync.mapping.wording import Wrong, meant
 from campaign_sync.mapping.yaml_lines import Document, Problem, dotted, read_yaml
+from campaign_sync.schema import opt_out
 
 __all__ = [
     "Mapping",
@@ -62,6 +66,8 @@ Loaded = TypeVar("Loaded", bound=File)
 class Mapping(Vocabulary, File):
     """A loaded mapping file: the vocabulary, and which file it came from."""
 
+    noes: tuple[No, ...] = ()  # what new records are born with; only a run knows (``mapping/noes.py``)
+
     @property
     def key_field(self) -> str:
         """The target field that identifies a record."""
@@ -80,9 +86,9 @@ class Mapping(Vocabulary, File):
         return tuple(dict.fromkeys(self.links().values()))
 
     def columns(self) -> tuple[str, ...]:
-        """The source columns that map and filter need, sorted."""
+        """The source columns that map, filter and noes need, sorted."""
         filtered = [each.column for _, each in self.conditions()]
-        return tuple(sorted({*self.sources().values(), *filtered}))
+        return tuple(sorted({*self.sources().values(), *filtered, *(each.column for each in self.noes)}))
 
     def conditions(self) -> Iterator[tuple[tuple[str | int, ...], Condition]]:
         """Every filter condition with its place in the file."""
@@ -152,6 +158,28 @@ def parse_as(
     return mapping
 
 
+def closest_in(vocabulary: type[BaseModel]) -> Callable[[tuple[str | int, ...]], str]:
+    """What ``parse_as`` says of an unknown key: the word of its part of the vocabulary that was probably meant."""
+
+    def closest(place: tuple[str | int, ...]) -> str:
+        model: Any = vocabulary
+        named = False  # a key of a dict or a number in a list, below which the model goes on
+        for part in place[:-1]:
+            if named:
+                named = False
+                continue
+            field = model.model_fields.get(str(part))
+            parts = [field.annotation, *get_args(field.annotation)] if field else []
+            named = any(get_origin(each) in (dict, tuple) for each in parts)
+            inside = list(_models_in(parts[0])) if parts else []
+            if not inside:
+                return "See the vocabulary in include/mappings/README.md"
+            model = inside[0]
+        return meant(str(place[-1]), _keys(model))
+
+    return closest
+
+
 def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
     """All problems of a file as one error, the first one heading."""
     heading, *rest = sorted(problems, key=lambda each: each.line)
@@ -159,8 +187,8 @@ def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
 
 
 def check_together(mappings: Iterable[Mapping]) -> None:
-    """Raises a MappingError if a table or a resource is mapped by two files (I2), a workflow imports for two, or a link
-    names no mapping file or runs in a circle (I3).
+    """Raises a MappingError if a table or a resource is mapped by two files (I2), a workflow imports for two, a link
+    names no mapping file or runs in a circle (I3), or an opt-out attribute has a mapping of its own beside it (O6).
     """
     mappings = list(mappings)
     problems: list[tuple[Mapping, Problem]] = []
@@ -185,6 +213,9 @@ def check_together(mappings: Iterable[Mapping]) -> None:
                     (mapping, Problem(mapping.line(section, word), f"{section}.{word}", problem, remedy))
                 )
     problems += link_problems(mappings)
+    for mapping in mappings:
+        if any(map(opt_out, mapping.map)):
+            problems += ((mapping, problem) for problem in owner_problems(Path(mapping.path)))
     if problems:
         (mapping, heading), *_ = problems
         rest = tuple(MappingError(each.path, *problem) for each, problem in problems[1:])
@@ -311,6 +342,13 @@ def _model(place: tuple[str | int, ...]) -> type[BaseModel]:
     if place[0] == "filter" and len(place) > 1:
         return Condition
     return _SECTIONS.get(str(place[0]), Vocabulary)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

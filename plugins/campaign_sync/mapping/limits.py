@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
@@ -49,24 +49,17 @@ LimitText = Annotated[
 WaitText = Annotated[str, BeforeValidator(canonical, json_schema_input_type=str), AfterValidator(_a_wait)]
 
 
-class Guard(BaseModel):
-    """How much harm a run may do before a person is asked. Shares are of the records that are in Campaign."""
+class Asking(BaseModel):
+    """How much a run may do before a person is asked, and how long that person may take."""
 
     model_config = CLOSED
 
-    deletes: LimitText = Field(
-        default="500 or 5%",
-        description='Records a run may delete unasked: "500", "5%", or "500 or 5%" (whichever is more).',
-    )
-    blanks: LimitText = Field(
-        default="500 or 20%", description="Records in which a run may empty a filled field unasked."
-    )
     waits: WaitText = Field(
         default="24h", description='How long a person may take to answer: "30m", "24h", "7d".'
     )
 
     def allows(self, harm: str, count: int, present: int) -> bool:
-        """Whether that many records, of those in Campaign, may be harmed that way (``deletes``, ``blanks``) unasked."""
+        """Whether that many records, of those that there are, may be harmed in the way of that word unasked."""
         limit = read_limit(getattr(self, harm))
         return limit is not None and limit.allows(count, present)
 
@@ -76,6 +69,36 @@ class Guard(BaseModel):
         found = _WAIT.fullmatch(self.waits)
         assert found
         return _duration(found)
+
+    def at_most(self, waits: str) -> Self:
+        """The same, with no longer a wait than this."""
+        shorter = self.model_copy(update={"waits": waits})
+        return shorter if shorter.patience < self.patience else self
+
+
+class Guard(Asking):
+    """How much harm a run may do before a person is asked. Shares are of the records that are in Campaign."""
+
+    deletes: LimitText = Field(
+        default="500 or 5%",
+        description='Records a run may delete unasked: "500", "5%", or "500 or 5%" (whichever is more).',
+    )
+    blanks: LimitText = Field(
+        default="500 or 20%", description="Records in which a run may empty a filled field unasked."
+    )
+
+
+class OptOutGuard(Asking):
+    """How many people's consent a run may change before a person is asked. Shares are of the known contacts."""
+
+    opt_outs: LimitText = Field(
+        default="500 or 5%",
+        description='Contacts to which a run may tell a no unasked: "500", "5%", or "500 or 5%" (whichever is more).',
+    )
+    opt_ins: LimitText = Field(
+        default="0",
+        description="Contacts to which a run may tell a yes unasked; 0: a person decides about each.",
+    )
 
 
 class Reconcile(BaseModel):

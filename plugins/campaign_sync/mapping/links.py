@@ -5,37 +5,16 @@ Not for the word itself (``vocabulary``), nor for whether a column can name the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaign_sync.mapping.kinds import mapping_files
 from campaign_sync.mapping.wording import meant
 from campaign_sync.mapping.yaml_lines import Problem, dotted, read_yaml
 
 if TYPE_CHECKING:
     from campaign_sync.mapping.file import Mapping
-
-
-#: What tells a mapping of events from the others, also where the file has mistakes.
-TO_DYNAMICS = re.compile(rb"^direction:[ \t]*[\"']?to_dynamics\b", re.MULTILINE)
-
-
-def mapping_files(folder: Path, *, to_dynamics: bool = False) -> list[Path]:
-    """The mapping files in a folder, in the order of their names.
-
-    :param to_dynamics: those that bring events to Dynamics, instead of those that bring rows to Campaign.
-    """
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-    return [path for path in files if is_to_dynamics(path) == to_dynamics]
-
-
-def is_to_dynamics(path: Path) -> bool:
-    """Whether a mapping file, sound or not, brings events to Dynamics."""
-    try:
-        return TO_DYNAMICS.search(path.read_bytes()) is not None
-    except OSError:
-        return False  # whoever loads it says what is wrong
 
 
 def link_problems(mappings: Iterable[Mapping]) -> Iterator[tuple[Mapping, Problem]]:

@@ -6,7 +6,6 @@ Cheap: every DAG file imports it. Not for reading files (``file``), nor for judg
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -26,7 +25,7 @@ from campaign_sync.mapping.conditions import Filter, conditions, rules
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
 from campaign_sync.mapping.limits import Guard, Reconcile
 from campaign_sync.mapping.recipes import RECIPES
-from campaign_sync.mapping.rhythm import ScheduleText, WatchText, watch_interval
+from campaign_sync.mapping.rhythm import Rhythm
 from campaign_sync.mapping.wording import (
     CLOSED,
     ColumnName,
@@ -201,21 +200,11 @@ def _from_name(raw: Any) -> Any:
     return {"from": raw} if isinstance(raw, str) else raw
 
 
-class Vocabulary(BaseModel):
+class Vocabulary(Rhythm):
     """A mapping: one Dataverse table, one Campaign resource, and the way between them."""
-
-    model_config = CLOSED
 
     description: StrictStr = Field(description="One sentence for the people who see this flow in Airflow.")
     owner: StrictStr = Field(default="airflow", description="Who is asked when it fails.")
-    schedule: ScheduleText | None = Field(
-        default="@daily",
-        description="When it runs by the clock, whether anything changed or not, as cron; empty: only by hand.",
-    )
-    watch: WatchText = Field(
-        default="10s",
-        description='How often Dynamics is asked whether anything changed, which starts a run: "10s", "5m"; "off".',
-    )
     extract: Extract = Field(description="What is read.")
     filter: Filter | None = Field(
         default=None, description="Which rows are ours to send; without it, every changed row."
@@ -241,28 +230,6 @@ class Vocabulary(BaseModel):
     examples: tuple[Example, ...] = Field(
         default=(), description="Rows and their outcomes, run by `check --live`."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _not_watched_without_a_schedule(cls, raw: Any) -> Any:
-        # Written down, so that a mapping means the same when a run reads it again.
-        by_hand = isinstance(raw, dict) and "schedule" in raw and raw["schedule"] is None
-        return {"watch": "off", **raw} if by_hand else raw
-
-    @model_validator(mode="after")
-    def _watched_or_by_hand(self) -> Vocabulary:
-        if self.schedule is None and self.watch != "off":
-            raise Wrong(
-                "a flow without a schedule runs only by hand, and is not watched",
-                "Leave schedule out (it is @daily then), or watch",
-                at=("watch",),
-            )
-        return self
-
-    @property
-    def looks_every(self) -> timedelta | None:
-        """The time between two looks for changes; None for a flow that is not watched."""
-        return watch_interval(self.watch) if self.schedule is not None else None
 
     @field_validator("map")
     @classmethod

@@ -18,7 +18,7 @@ from campaign_sync.mapping.expectations import Check
 from campaign_sync.mapping.file import mapping_error
 from campaign_sync.mapping.yaml_lines import Problem
 from campaign_sync.rows.convert import Refusal
-from campaign_sync.rows.transform import VERSION, Sifted, sift
+from campaign_sync.rows.transform import Sifted, sift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,8 @@ def _validate(frame: pd.DataFrame, mapping: HasChecks) -> Any:
     )
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    rows = frame.drop(columns=VERSION).reset_index(drop=True)  # positions: duplicate labels would mis-split
+    fields = [name for name in frame.columns if not str(name).startswith("@")]
+    rows = frame[fields].reset_index(drop=True)  # positions: duplicate labels would mis-split
     for name in rows.columns:
         if rows[name].dtype == pd.ArrowDtype(pa.string()):
             # None is an empty cell, which expectations pass over; Arrow's NA stops those that compare two columns

@@ -11,6 +11,7 @@ from collections.abc import Mapping as Dictionary
 
 from campaign_sync.mapping.conditions import ANY_TYPE, DATES, ORDERED, TEXTS, Condition
 from campaign_sync.mapping.file import Mapping, mapping_error
+from campaign_sync.mapping.noes import No
 from campaign_sync.mapping.recipes import MAKES
 from campaign_sync.mapping.vocabulary import FieldMapping
 from campaign_sync.mapping.wording import days_ago, is_moment, meant
@@ -54,6 +55,23 @@ def check_types(
     ]
     if problems:
         raise mapping_error(mapping.path, problems)
+    misfits = [(each, *misfit) for each in mapping.noes for misfit in _no_misfits(each, table, resource)]
+    if misfits:
+        wrong = [Problem(each.line, dotted(("pairs", each.attribute)), *told) for each, *told in misfits]
+        raise mapping_error(misfits[0][0].path, wrong)
+
+
+def _no_misfits(no: No, table: TableSchema, resource: ResourceSchema) -> Iterator[tuple[str, str]]:
+    """Why a pair of the opt-outs mapping does not fit; records would be made that lack the person's no."""
+    column, field = table.column(no.column), resource.fields.get(no.attribute)
+    if column is None:
+        yield _no_column(no.column, table)
+    elif kind_of(column) != "boolean":
+        yield f"{column.name} holds {column.type}, and a no is true or false", "Name a Boolean column"
+    if field is None:
+        yield f"{resource.name} has no field {no.attribute}", meant(no.attribute, resource.fields)
+    elif field.type != "boolean" or field.read_only:
+        yield f"{no.attribute} cannot be told a no: it is not a boolean that can be written", ""
 
 
 def check_examples(mapping: Mapping, table: TableSchema) -> None:

@@ -109,6 +109,11 @@ def read_document(folder: str, name: str) -> dict[str, Any]:
     return document
 
 
+def find_document(folder: str, name: str) -> dict[str, Any]:
+    """A JSON document of a run's folder; empty if there is none."""
+    return read_document(folder, name) if _path(f"{folder}/{name}").exists() else {}
+
+
 def sweep(folder: str) -> None:
     """Removes a run's folder and all that is in it; one that is gone already is fine."""
     path = _path(folder)

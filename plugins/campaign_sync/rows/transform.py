@@ -9,8 +9,9 @@ checked against both systems before (``fitting``).
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from campaign_sync.mapping.conditions import Filter
 from campaign_sync.mapping.file import Mapping
 from campaign_sync.mapping.recipes import MAKES, RECIPES
 from campaign_sync.mapping.vocabulary import FieldMapping, Replacement
@@ -18,6 +19,7 @@ from campaign_sync.mapping.yaml_lines import canonical
 from campaign_sync.rows.cells import arrow, as_text, cells, kind_of
 from campaign_sync.rows.convert import Refusal, convert
 from campaign_sync.rows.filtering import demands
+from campaign_sync.rows.noes import NOES, noes_of
 from campaign_sync.schema import Column, Field, ResourceSchema, TableSchema
 
 if TYPE_CHECKING:
@@ -39,8 +41,15 @@ class Sifted(NamedTuple):
     removed: pd.DataFrame
 
 
+class HasFilter(Protocol):
+    """A mapping of any kind, as far as its filter is concerned."""
+
+    @property
+    def filter(self) -> Filter | None: ...
+
+
 def filter_rows(
-    frame: pd.DataFrame, mapping: Mapping, table: TableSchema, *, now: datetime | None = None
+    frame: pd.DataFrame, mapping: HasFilter, table: TableSchema, *, now: datetime | None = None
 ) -> Sifted:
     """Drops the rows that are not ours to send; a dropped row names the first condition it does not meet.
 
@@ -75,6 +84,8 @@ def map_rows(frame: pd.DataFrame, mapping: Mapping, table: TableSchema, resource
             refused += [
                 (target, each) for each in _bad_keys(values, frame, how, is_row_key=column.name == table.key)
             ]
+    if mapping.noes:
+        fields[NOES] = _arrow(noes_of(frame, mapping, table))
     return sift(frame, _frame(fields, frame), refused, "rejected")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.pages import Page
-from campaign_sync.run.healing import Comparison
+from campaign_sync.run.healing import Comparison, Reads
 from campaign_sync.run.window import Window
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from campaign_sync.hooks.dataverse import DataverseHook
     from campaign_sync.ledger.ledger import Ledger
-    from campaign_sync.mapping.file import Mapping
     from campaign_sync.schema import TableSchema
 
 #: Rows of a batch: small enough that no task needs 400 MB. Airflow maps a task over no more than 1,024 batches unless
@@ -58,9 +57,7 @@ class Piece(NamedTuple):
 class Source:
     """The pages of one window, cut into pieces; afterwards `ended` says how the read ended."""
 
-    def __init__(
-        self, mapping: Mapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger
-    ) -> None:
+    def __init__(self, mapping: Reads, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> None:
         self.mapping = mapping
         self.table = table
         self.dataverse = dataverse

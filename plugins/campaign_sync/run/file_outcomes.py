@@ -49,8 +49,8 @@ def file_notes(folder: str, dry_run: bool) -> list[str]:
         notes.append(f"{unlinked:,} of them are linked to nobody: the record that they name was not there")
     if overtaken := sum(part.overtaken for part in parts):
         notes.append(
-            f"{overtaken:,} rows were left out of the files because another run had written them meanwhile; where it "
-            "is not certain which of the two is the newer, the next run looks at them again"
+            f"{overtaken:,} rows were left out of the files because another run had written them meanwhile, or they "
+            "said no; the next run looks again at those, and where it is not certain which of two runs is the newer"
         )
     if missing:
         notes.append(f"{missing:,} records that were to be deleted by file were gone already")

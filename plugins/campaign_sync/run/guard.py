@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from campaign_sync.errors import QualityError
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
-from campaign_sync.rows.storage import documents, folder_of, read_document, remove, write_document
+from campaign_sync.rows.storage import (
+    documents,
+    find_document,
+    folder_of,
+    read_document,
+    remove,
+    write_document,
+)
 from campaign_sync.run import clock
 from campaign_sync.run.load import plan_batch
 from campaign_sync.run.parts import count_by_file, parts_of, prefix_of
@@ -32,6 +39,7 @@ from campaign_sync.run.setting import (
     WAY,
     Setting,
     document,
+    numbers,
 )
 from campaign_sync.settings import ledger_url, storage_root
 from campaign_sync.waits import COLUMNS
@@ -41,18 +49,35 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from campaign_sync.mapping.file import Mapping
+    from campaign_sync.mapping.limits import Asking
     from campaign_sync.run.planned import Plan
+    from campaign_sync.run.window import Window
 
 #: Words of a mapping's `guard` → what they limit, in words.
 HARMS = {"deletes": "deleted", "blanks": "emptied in part"}
 
-#: How a guarded run may end up; a run that waits is `asking`.
-GOOD = ("within limits", "approved", "dry run")
 
 REMEDY = (
     "Nothing was written, and the place in the change feed has not moved: the next run finds the same and asks again. "
     "Pause the flow, mend the mapping or the rows in Dynamics"
 )
+
+
+class Wording(NamedTuple):
+    """What a person reads about the harms of one kind of flow."""
+
+    harms: dict[str, str]  # word of the mapping's `guard` → what would become of the things
+    things: str
+    among: str  # of which all of them are
+    approved: str  # what an approval does to those that are listed
+    so_far: str = "Nothing of this run has been written yet."
+    remedy: str = REMEDY
+
+
+RECORDS = Wording(HARMS, "records", "that are in Campaign", "deletes or empties exactly these records")
+
+#: How a guarded run may end up; a run that waits is `asking`.
+GOOD = ("within limits", "approved", "dry run")
 
 
 class Question(NamedTuple):
@@ -75,12 +100,7 @@ def guard_run(
     mapping, _, _, window = Setting.of(folder)
     for name in (*documents(folder, HARM), *documents(folder, PARKED), *documents(folder, LOADED), GUARD):
         remove(folder, name)  # a run that is cleared is judged anew
-    require_not_stopped(folder, f"{flow}, {run_id}")
-    # A task that is cleared and then fails before its turn leaves the reference that it returned the first time.
-    whole = {int(name.removesuffix(CHECKED)) for name in documents(folder, CHECKED)}
-    batches = [Batch.from_dict(each) for each in checked if each and each["number"] in whole]
-    batches.sort(key=lambda batch: batch.number)
-
+    batches = whole_batches(folder, checked, f"{flow}, {run_id}")
     ledger = Ledger(ledger_url())
     counts, why = Counter[str](), {harm: Counter[str]() for harm in HARMS}
     samples: dict[str, list[str]] = {harm: [] for harm in HARMS}
@@ -107,25 +127,54 @@ def guard_run(
     few = all(mapping.guard.allows(harm, counts[harm], 0) for harm in HARMS)
     present = 0 if few else ledger.counts(flow).present
     too_much = [harm for harm in HARMS if not mapping.guard.allows(harm, counts[harm], present)]
-    told: dict[str, Any] = {
-        "present": present, **{harm: counts[harm] for harm in HARMS}, "too_much": too_much,
-        "digest": _digest(folder), "samples": samples,
+    told = {
+        "present": present, **{harm: counts[harm] for harm in HARMS}, "too_much": too_much, "samples": samples,
         "why": {harm: dict(each.most_common(SAMPLE)) for harm, each in why.items()},
-        "summary": "; ".join(
-            f"{counts[harm]:,} of {present:,} records would be {HARMS[harm]}, and "
-            f"{getattr(mapping.guard, harm)} may be" for harm in too_much
-        ),
         "batches": [batch.as_dict() for batch in batches],
+    }  # fmt: skip
+    return judge(folder, told, RECORDS, guard=mapping.guard, window=window, run=(flow, run_id), log=log)
+
+
+def whole_batches(folder: str, checked: Iterable[dict[str, Any] | None], where: str) -> list[Batch]:
+    """The batches that came through their check, in their order; raises QualityError if a check stopped the run."""
+    require_not_stopped(folder, where)
+    # A task that is cleared and then fails before its turn leaves the reference that it returned the first time.
+    whole = numbers(folder, CHECKED)
+    batches = [Batch.from_dict(each) for each in checked if each and each["number"] in whole]
+    return sorted(batches, key=lambda batch: batch.number)
+
+
+def judge(
+    folder: str,
+    found: dict[str, Any],
+    wording: Wording,
+    *,
+    guard: Asking,
+    window: Window,
+    run: tuple[str, str],
+    log: logging.Logger,
+) -> tuple[list[dict[str, Any]], Question | None]:
+    """Leave in the run's folder what the guard found; the batches to load, and what a person is to be asked first.
+
+    :param found: a number for each harm; `present`, of which these are shares; `too_much`, the harms that are beyond
+        their limit; `samples` and `why` by harm; `batches`.
+    """
+    too_much, present = found["too_much"], found["present"]
+    told: dict[str, Any] = found | {
+        "digest": _digest(folder),
+        "remedy": wording.remedy,
+        "summary": "; ".join(
+            f"{found[harm]:,} of {present:,} {wording.things} would be {wording.harms[harm]}, and "
+            f"{getattr(guard, harm)} may be" for harm in too_much
+        ),
     }  # fmt: skip
     state = "within limits" if not too_much else "dry run" if window.dry_run else "asking"
     write_document(folder, GUARD, {"state": state, **told})
-    log.info(
-        "guard: %d batches, %d deletions and %d records emptied in part: %s",
-        len(batches), counts["deletes"], counts["blanks"], state,
-    )  # fmt: skip
+    counts = " and ".join(f"{told[harm]} {wording.things} {said}" for harm, said in wording.harms.items())
+    log.info("guard: %d batches, %s: %s", len(told["batches"]), counts, state)
     if too_much and window.dry_run:
         log.warning("guard: a person would be asked: %s", told["summary"])
-    question = _question(flow, run_id, window=window.text, told=told, guard=mapping.guard)
+    question = _question(*run, window=window.text, told=told, guard=guard, wording=wording)
     return told["batches"], question if state == "asking" else None
 
 
@@ -176,7 +225,7 @@ def guard_problem(folder: str, where: str) -> QualityError | None:
         "refused": "a person refused this",
         "unanswered": "nobody decided in time",
     }[told["state"]]
-    return QualityError(f"{told['summary']}; {said}", where, REMEDY)
+    return QualityError(f"{told['summary']}; {said}", where, told.get("remedy", REMEDY))
 
 
 def guard_notes(folder: str) -> list[str]:
@@ -188,7 +237,7 @@ def guard_notes(folder: str) -> list[str]:
 
 def guard_told(folder: str) -> dict[str, Any]:
     """What the guard found in a run; empty if it never looked at it."""
-    return read_document(folder, GUARD) if documents(folder, GUARD) else {}
+    return find_document(folder, GUARD)
 
 
 def hold_parked(batch: Batch, plan: Plan) -> Plan:
@@ -197,8 +246,7 @@ def hold_parked(batch: Batch, plan: Plan) -> Plan:
     """
     import pandas as pd
 
-    name = document(batch.number, PARKED)
-    parked = read_document(batch.folder, name) if documents(batch.folder, name) else {}
+    parked = find_document(batch.folder, document(batch.number, PARKED))
     harmful = {key for keys in _harmed(plan).values() for key in keys}
     waits = {key: told for key, told in parked.items() if key in harmful}
     return plan.without(pd.DataFrame.from_dict(waits, orient="index")) if waits else plan
@@ -214,8 +262,7 @@ def require_guarded(batch: Batch, plan: Plan, ledger: Ledger) -> None:
     where = f"{batch.flow}, batch {batch.number}"
     if problem := guard_problem(batch.folder, where):
         raise problem
-    name = document(batch.number, HARM)
-    allowed = read_document(batch.folder, name) if documents(batch.folder, name) else {}
+    allowed = find_document(batch.folder, document(batch.number, HARM))
     for harm, keys in _harmed(plan).items():
         unseen = set(keys) - set(allowed.get(harm, ()))
         beyond = sorted(ledger.taken_over(batch.flow, unseen, batch.run_id)) if unseen else []
@@ -260,14 +307,17 @@ def _digest(folder: str) -> str:
     return digest.hexdigest()
 
 
-def _question(flow: str, run_id: str, *, window: str, told: dict[str, Any], guard: Any) -> Question:
+def _question(
+    flow: str, run_id: str, *, window: str, told: dict[str, Any], guard: Asking, wording: Wording
+) -> Question:
+    harms, things, among, approved, so_far, _ = wording
     lines = [f"**{flow}**, run `{run_id}` ({window})", ""]
     for harm in told["too_much"]:
         count, present = told[harm], told["present"]
         lines += [
-            f"### {count:,} records would be {HARMS[harm]}",
+            f"### {count:,} {things} would be {harms[harm]}",
             "",
-            f"That is {100 * count / max(present, 1):.1f} % of the {present:,} that are in Campaign.",
+            f"That is {100 * count / max(present, 1):.1f} % of the {present:,} {among}.",
             f"The mapping allows {getattr(guard, harm)} (`guard.{harm}`).",
             "",
             *(f"- {number:,}: {reason}" for reason, number in told["why"][harm].items()),
@@ -276,11 +326,11 @@ def _question(flow: str, run_id: str, *, window: str, told: dict[str, Any], guar
             + ", ".join(f"`{key}`" for key in told["samples"][harm]),
             "",
         ]
-    other = [harm for harm in HARMS if harm not in told["too_much"] and told[harm]]
-    lines += [f"Within the limits, {told[harm]:,} records would be {HARMS[harm]}.\n" for harm in other]
+    other = [harm for harm in harms if harm not in told["too_much"] and told[harm]]
+    lines += [f"Within the limits, {told[harm]:,} {things} would be {harms[harm]}.\n" for harm in other]
     lines.append(
-        "Nothing of this run has been written yet. **Approve** writes all of it, and deletes or empties exactly these "
-        f"records (list `{told['digest'][:12]}`). **Reject**, or no answer within {guard.waits}, leaves everything as "
+        f"{so_far} **Approve** writes all of it, and {approved} "
+        f"(list `{told['digest'][:12]}`). **Reject**, or no answer within {guard.waits}, leaves everything as "
         "it was; the run fails, and the next one finds the same changes again."
     )
     shown = ", ".join(f"{told[harm]:,} {harm}" for harm in told["too_much"])

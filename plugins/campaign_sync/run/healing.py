@@ -7,20 +7,30 @@ disk: fifteen million are no more memory than one page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from campaign_sync.ledger.listed import Listed
 
 if TYPE_CHECKING:
     from campaign_sync.hooks.pages import Page
     from campaign_sync.ledger.ledger import Ledger
-    from campaign_sync.mapping.file import Mapping
+
+
+class Reads(Protocol):
+    """A mapping of any kind, as far as reading Dynamics is concerned."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha(self) -> str: ...
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read, besides the key."""
 
 
 class Comparison:
     """One comparison; afterwards `compared`, `differed` and `gone` count its rows."""
 
-    def __init__(self, mapping: Mapping, ledger: Ledger) -> None:
+    def __init__(self, mapping: Reads, ledger: Ledger) -> None:
         self.mapping = mapping
         self.ledger = ledger
         self.compared = self.differed = self.gone = 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from campaign_sync.errors import MappingError, RefusedError
 from campaign_sync.hooks.dataverse_metadata import change_tracking_off
-from campaign_sync.mapping.file import Mapping
+from campaign_sync.mapping.file import File, Mapping
 from campaign_sync.mapping.links import parent_tables
 from campaign_sync.mapping.yaml_lines import dotted
 from campaign_sync.rows.checks import check_expectations
@@ -46,7 +46,7 @@ def look(mapping: Mapping, dataverse: DataverseHook, campaign: CampaignHook) -> 
 
     Raises SyncError for what is not about this mapping: a connection, a credential, a system that is away.
     """
-    yield from _tried(lambda: check_expectations(mapping))
+    yield from tried(lambda: check_expectations(mapping))
     linked = bool(mapping.links())
     resource, refused = _asked(
         mapping, ("load", "resource"), lambda: campaign.resource(mapping.load.resource)
@@ -63,8 +63,8 @@ def look(mapping: Mapping, dataverse: DataverseHook, campaign: CampaignHook) -> 
     if table is None or resource is None:
         return
     misfits = [
-        *_tried(lambda: check_types(mapping, table, resource, parent_tables(mapping))),
-        *_tried(lambda: check_examples(mapping, table)),
+        *tried(lambda: check_types(mapping, table, resource, parent_tables(mapping))),
+        *tried(lambda: check_examples(mapping, table)),
     ]
     yield from misfits
     if not misfits:
@@ -117,7 +117,7 @@ def _lengths(
         longer = seen.keys[each.target] if seen else []
         known = f"; {_told(longer, seen)}" if seen else ""
         remedy = "Such a row is rejected: make the field longer in Campaign, or let it be so"
-        yield _finding(
+        yield finding(
             "warning",
             mapping,
             ("map", each.target),
@@ -172,7 +172,7 @@ def _key(mapping: Mapping, resource: ResourceSchema, campaign: CampaignHook) -> 
         remedy = (
             "The first record that a run writes is read back by its key, and the run stops if it is not found"
         )
-        yield _finding("note", mapping, place, problem, remedy)
+        yield finding("note", mapping, place, problem, remedy)
         return
     problem = (
         f"{field} is not an identification key of {resource.name}: a record that has one is not found by it"
@@ -181,7 +181,7 @@ def _key(mapping: Mapping, resource: ResourceSchema, campaign: CampaignHook) -> 
         some = ", ".join(standing.shared[:KEYS_SHOWN])
         problem = f"{problem}, and {len(standing.shared)} keys stand in more than one record: {some}"
     remedy = f"A Campaign administrator gives {resource.name} an identification key on {field} and publishes"
-    yield _finding("error", mapping, place, problem, remedy)
+    yield finding("error", mapping, place, problem, remedy)
 
 
 def _asked(
@@ -193,19 +193,21 @@ def _asked(
     except RefusedError as error:
         if error.system not in ("Dataverse", "Campaign"):
             raise
-        return None, (_finding("error", mapping, place, f"{error.where}: {error.problem}", error.remedy),)
+        return None, (finding("error", mapping, place, f"{error.where}: {error.problem}", error.remedy),)
 
 
-def _tried(judge: Callable[[], None]) -> Iterator[Finding]:
+def tried(judge: Callable[[], None]) -> Iterator[Finding]:
+    """What is wrong with a mapping, a finding each."""
     try:
         judge()
     except MappingError as error:
         yield from (Finding("error", str(each)) for each in error.one_by_one())
 
 
-def _finding(
-    grade: Literal["error", "warning", "note"], mapping: Mapping, place: Place, problem: str, remedy: str
+def finding(
+    grade: Literal["error", "warning", "note"], mapping: File, place: Place, problem: str, remedy: str
 ) -> Finding:
+    """A finding at its place in the file."""
     said = problem if grade == "error" else f"{grade}: {problem}"
     line = mapping.line(*place)
     return Finding(grade, str(MappingError(mapping.path, line, dotted(place), said, remedy)))

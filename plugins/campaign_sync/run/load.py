@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, SyncError
+from campaign_sync.run import clock
 from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
 from campaign_sync.run.plan import doomed, plan_writes
 from campaign_sync.run.planned import Plan
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from campaign_sync.ledger.ledger import Ledger
     from campaign_sync.mapping.file import Mapping
     from campaign_sync.rows.batch import Batch
+    from campaign_sync.run.noes import Noes
     from campaign_sync.schema import ResourceSchema
     from campaign_sync.writes import Outcome, Write
 
@@ -140,9 +143,11 @@ def load_plan(
     run_id: str,
     force: bool = False,
     files: Batch | None = None,
+    noes: Noes | None = None,
 ) -> Loaded:
     """Carry a plan out; return what really happened.
 
+    :param noes: asked before records are made, where an opt-outs mapping owns what people object to.
     :param files: the batch whose rows go by file as far as they may: they are left in the run's folder, and are not
         among what is returned.
 
@@ -167,11 +172,15 @@ def load_plan(
 
     def write(chunk: list[Write], *, prove: bool = False) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        made: dict[str, datetime] = {}
         begun = begin(plan, [each.source_key for each in chunk])
         going = [each for each in chunk if each.source_key in begun]
         try:
+            going = noes.heard(going) if noes is not None else going
             for outcome in campaign.write(resource, mapping.key_field, going, mapping.load.parallel):
                 outcomes.append(outcome)  # one by one: those before an error are settled too
+                if outcome.result == "created":
+                    made[outcome.key] = clock.now()
             for outcome in outcomes if prove else ():
                 if outcome.result == "created":
                     campaign.verify_key(resource, mapping.key_field, outcome.key)
@@ -188,6 +197,8 @@ def load_plan(
             results["parked"] += len(hidden)
             refused.append(rejected)
             waiting.append(hidden)
+            if noes is not None and made:
+                noes.remember(going, made, run_id)
         return outcomes
 
     writes = plan.writes()
@@ -202,6 +213,8 @@ def load_plan(
         proved = any(outcome.result in ("created", "updated") for outcome in write(chunk, prove=True))
     if files is not None:
         filed = by_file(without(plan, sent), mapping, resource)
+        if noes is not None:
+            filed = without(filed, list(noes.held([*filed.create.index, *filed.update.index])))
         writes = without(plan, [*sent, *filed.source_keys()]).writes()
     while chunk := list(islice(writes, CHUNK)):
         write(chunk)

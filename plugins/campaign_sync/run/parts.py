@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.arrow import one_array
 from campaign_sync.rows.import_file import carried, file_bytes, file_columns, file_without
+from campaign_sync.rows.noes import objecting
 from campaign_sync.rows.storage import (
     documents,
+    find_document,
     parquet_bytes,
     read_bytes,
     read_document,
@@ -83,7 +85,7 @@ def run_digits(name: str) -> str:
 
 def way(folder: str) -> dict[str, Any]:
     """What the guard decided: files or REST, how many rows, how names begin; empty if it had nothing to decide."""
-    return read_document(folder, WAY) if documents(folder, WAY) else {}
+    return find_document(folder, WAY)
 
 
 def parts_of(folder: str, batch: int | None = None) -> list[Part]:
@@ -121,8 +123,7 @@ def keys(folder: str, part: Part) -> pd.DataFrame:
 
 def signalled(folder: str) -> list[str]:
     """Names of the parts that an import may have taken."""
-    found: list[str] = read_document(folder, SIGNALLED)["parts"] if documents(folder, SIGNALLED) else []
-    return found
+    return list(find_document(folder, SIGNALLED).get("parts", ()))
 
 
 def leave_out(folder: str, part: Part, overtaken: Collection[str], key_column: str) -> Part:
@@ -155,20 +156,24 @@ def by_file(plan: Plan, mapping: Mapping, resource: ResourceSchema) -> Plan:
 
     Updates of a mapping with create-only fields may not: the workflow sets those of new records alone, and a replay
     sends them too. Nor may what a file does not carry unharmed, nor deletions of records that name others: an import
-    does not tell which it did not find (campaign.md §6.3).
+    does not tell which it did not find (campaign.md §6.3). Nor may people who say no: the column of a no would be empty
+    in other rows, and whether an empty cell leaves a record alone hangs on a tick in Campaign that nobody can see from
+    here. Were it missing, what people objected to in Campaign itself would be wiped out.
     """
+    update = plan.update if _updates_all(mapping) else plan.update.iloc[:0]
     return replace(
         _nothing_else(plan),
-        create=plan.create[carried(plan.create, resource)],
-        update=plan.update[carried(plan.update, resource)] if _updates_all(mapping) else plan.update.iloc[:0],
+        create=plan.create[carried(plan.create, resource) & ~objecting(plan.create)],
+        update=update[carried(update, resource) & ~objecting(update)],
         delete=plan.delete.iloc[:0] if mapping.links() else plan.delete,
     )
 
 
 def count_by_file(plan: Plan, mapping: Mapping) -> int:
-    """How many rows of a plan may go by file, without a look at their values."""
+    """How many rows of a plan may go by file, without a look at the values of their fields."""
     deletions = 0 if mapping.links() else len(plan.delete)
-    return len(plan.create) + deletions + (len(plan.update) if _updates_all(mapping) else 0)
+    written = [plan.create, plan.update] if _updates_all(mapping) else [plan.create]
+    return deletions + sum(int((~objecting(each)).sum()) for each in written)
 
 
 def without(plan: Plan, keys: list[str]) -> Plan:

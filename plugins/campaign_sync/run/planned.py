@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from campaign_sync.rows.noes import NOES, noes_in
 from campaign_sync.run.report import Tally
 from campaign_sync.writes import Outcome, Write
 
@@ -24,8 +25,8 @@ ROWS_AT_ONCE = 1_000
 class Plan:
     """What a batch comes to. Every frame has the source key as index and a column ``@version``."""
 
-    create: pd.DataFrame  # and @hash and all fields
-    update: pd.DataFrame  # and @hash and all fields
+    create: pd.DataFrame  # and @hash and all fields, and @noes where an opt-outs mapping asks for them
+    update: pd.DataFrame  # the same
     delete: pd.DataFrame
     unchanged: pd.DataFrame
     stale: pd.DataFrame  # something newer is known already, or stands in the same batch
@@ -109,9 +110,12 @@ class Plan:
     def writes(self) -> Iterator[Write]:
         """The calls to make; bodies are made as they are asked for."""
         for key, record in zip(self.create.index, self._records(self.create), strict=True):
-            yield Write("create", record.key, record.whole, found=record.changes, source_key=key)
+            # A record that turns out to be there hears the noes as well: until now nobody told it (O7).
+            found = record.changes | record.noes
+            yield Write("create", record.key, record.whole | record.noes, found=found, source_key=key)
         for key, record in zip(self.update.index, self._records(self.update), strict=True):
-            yield Write("update", record.key, record.changes, instead=record.whole, source_key=key)
+            whole = record.whole | record.noes
+            yield Write("update", record.key, record.changes, instead=whole, source_key=key)
         for key in self.delete.index:
             yield Write("delete", key, {}, source_key=key)
 
@@ -156,16 +160,17 @@ class Plan:
             numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
             blank[name] = False if pa.types.is_boolean(kind) else 0 if numeric else ""
         for start in range(0, len(frame), ROWS_AT_ONCE):
-            part = pa.Table.from_pandas(
-                frame[fields].iloc[start : start + ROWS_AT_ONCE], preserve_index=False
-            )
-            for row in part.to_pylist():
+            rows = frame.iloc[start : start + ROWS_AT_ONCE]
+            part = pa.Table.from_pandas(rows[fields], preserve_index=False)
+            said = rows[NOES] if NOES in rows else pa.nulls(len(rows))
+            for row, noes in zip(part.to_pylist(), pa.array(said).to_pylist(), strict=True):
                 yield _Record(
                     key=str(row[self.key_field]),
                     # campaign.md §4.2: empty values once crashed the API, and a new record has none to clear.
                     whole={name: value for name, value in row.items() if value is not None and value != ""},
                     # campaign.md §13, T13: a change never names the key.
                     changes={name: blank[name] if row[name] is None else row[name] for name in self.updates},
+                    noes=noes_in(noes),
                 )
 
 
@@ -173,3 +178,4 @@ class _Record(NamedTuple):
     key: str
     whole: dict[str, Any]
     changes: dict[str, Any]
+    noes: dict[str, bool]  # what a record is made with, and not changed to

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from campaign_sync.consent.noes import with_noes
+from campaign_sync.rows.noes import NOES, noes_in
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +30,7 @@ class Previewed(NamedTuple):
     rule: str  # of a row that would not go; of a parked one, the flow that it waits for
     reason: str
     before: dict[str, Any]  # source column -> value
-    after: dict[str, Any]  # target field -> value
+    after: dict[str, Any]  # target field -> value; of a row that would be created, its noes as well
 
 
 def preview(
@@ -49,6 +52,7 @@ def preview(
     from campaign_sync.run.polymorphic import Polymorphic
     from campaign_sync.run.systems import read_schemas
 
+    mapping = with_noes(mapping)
     table, resource = read_schemas(mapping, dataverse, campaign)
     source = Source(mapping, table, dataverse, ledger)
     pages = (
@@ -78,6 +82,8 @@ def judge(
         rows = stepped.sifted.kept
     plan = plan_batch(rows, pd.concat(removed), mapping, ledger)
     before, after = _records(frame), _records(rows)
+    for key, noes in plan.create[NOES].items() if NOES in plan.create else ():
+        after[str(key)] |= noes_in(None if pd.isna(noes) else noes)
     fates: dict[str, tuple[str, str, str]] = {}
     for fate in ("create", "update", "delete", "unchanged", "stale", "dropped", "parked", "rejected"):
         planned = getattr(plan, fate)
@@ -91,6 +97,7 @@ def judge(
 def to_text(shown: Sequence[Previewed], mapping: Mapping) -> str:
     """The rows for a terminal: per row its fate, and per field what it was and what it becomes."""
     lines: list[str] = []
+    mapping = with_noes(mapping)
     for row in shown:
         why = (
             f" — {row.rule}{': ' if row.rule and row.reason else ''}{row.reason}"
@@ -103,8 +110,11 @@ def to_text(shown: Sequence[Previewed], mapping: Mapping) -> str:
                 (row.before[name] for name in (how.source, f"_{how.source}_value") if name in row.before),
                 None,
             )
-            becomes = f"→ {_shown(row.after[field])}" if field in row.after else ""
-            lines.append(f"    {field:<20} {_shown(was):<40} {becomes}")
+            becomes = f"→ {shown_value(row.after[field])}" if field in row.after else ""
+            lines.append(f"    {field:<20} {shown_value(was):<40} {becomes}")
+        for no in mapping.noes if row.fate == "create" else ():
+            becomes = "→ True, as the record is made" if no.attribute in row.after else ""
+            lines.append(f"    {no.attribute:<20} {shown_value(row.before.get(no.column)):<40} {becomes}")
         lines.append("")
     counts: dict[str, int] = {}
     for row in shown:
@@ -121,7 +131,8 @@ def _records(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value for a terminal."""
     if value is None or value == "":
         return "(empty)"
     return repr(value) if isinstance(value, str) else str(value)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from campaign_sync.consent.file import OptOutMapping
 from campaign_sync.events.file import EventMapping
 from campaign_sync.events.tables import activity_tables
 from campaign_sync.mapping.file import Mapping
@@ -26,13 +27,18 @@ class Need(NamedTuple):
 
 
 def needs(
-    mappings: Iterable[Mapping], events: Iterable[EventMapping], dataverse: DataverseHook
+    mappings: Iterable[Mapping],
+    events: Iterable[EventMapping],
+    opt_outs: Iterable[OptOutMapping],
+    dataverse: DataverseHook,
 ) -> Iterator[Need]:
     """Everything that the mappings need, in the order in which it is mended.
 
     Raises RefusedError if a table is there and is of another nature.
     """
-    for name in dict.fromkeys(each.extract.table for each in mappings):
+    tables = [each.extract.table for each in mappings]
+    tables += [each.extract.table for each in opt_outs if each.direction != "disabled"]
+    for name in dict.fromkeys(tables):
         yield _tracking(name, dataverse)
     for each in events:
         wanted = activity_tables(each)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from campaign_sync.consent.file import OptOutMapping
 from campaign_sync.events.file import EventMapping
 from campaign_sync.mapping.file import Mapping
 
@@ -23,7 +24,9 @@ class Privilege(NamedTuple):
     why: str
 
 
-def role_of(mappings: Iterable[Mapping], events: Iterable[EventMapping]) -> list[Privilege]:
+def role_of(
+    mappings: Iterable[Mapping], events: Iterable[EventMapping], opt_outs: Iterable[OptOutMapping] = ()
+) -> list[Privilege]:
     """The privileges that are needed, each once, table by table.
 
     Custom activity tables have the privileges of Activity (dataverse.md §9.2), which the application user needs for its
@@ -35,6 +38,8 @@ def role_of(mappings: Iterable[Mapping], events: Iterable[EventMapping]) -> list
     ]
     for each in events:
         wanted += _of_events(each)
+    for consent in opt_outs:
+        wanted += _of_opt_outs(consent)
     return sorted(
         {(each.table, each.verb): each for each in reversed(wanted)}.values(),
         key=lambda each: (each.table, VERBS.index(each.verb)),
@@ -51,6 +56,14 @@ def role_text(privileges: list[Privilege]) -> str:
     width = max(len(each.table) for each in privileges)
     lines = [f"  {each.table:<{width}}  {each.verb:<9}  {each.depth:<12}  {each.why}" for each in privileges]
     return "\n".join(["The role of the application user needs, and no more than:", *lines])
+
+
+def _of_opt_outs(mapping: OptOutMapping) -> Iterator[Privilege]:
+    table = mapping.extract.table
+    if mapping.direction != "disabled":
+        yield Privilege(table, "Read", ORGANISATION, "change tracking needs this depth")
+    if mapping.writes_dynamics:
+        yield Privilege(table, "Write", ORGANISATION, "opt-outs of anybody's contacts")
 
 
 def _of_events(mapping: EventMapping) -> Iterator[Privilege]:

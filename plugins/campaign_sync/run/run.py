@@ -7,18 +7,18 @@ window. So a mapping or a table that changes meanwhile changes the next run, not
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from campaign_sync.consent.noes import with_noes
 from campaign_sync.errors import QualityError, ReconcileError, RefusedError
 from campaign_sync.ledger.ledger import Ledger, Move
 from campaign_sync.mapping.file import Mapping
+from campaign_sync.mapping.limits import Reconcile
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.steps import take_step
 from campaign_sync.rows.storage import (
-    documents,
     folder_of,
     read_document,
     remove,
@@ -28,8 +28,21 @@ from campaign_sync.rows.storage import (
     write_document,
     write_text,
 )
-from campaign_sync.run.report import SAMPLE, Report, Tally
-from campaign_sync.run.setting import CHECKED, LOADED, READ, REPORT, SETTING, STOPPED, Setting, document
+from campaign_sync.run import clock
+from campaign_sync.run.adding_up import add_up
+from campaign_sync.run.report import Report, Tally
+from campaign_sync.run.setting import (
+    BEGAN,
+    CHECKED,
+    LOADED,
+    READ,
+    REPORT,
+    SETTING,
+    STOPPED,
+    Setting,
+    document,
+    numbers,
+)
 from campaign_sync.run.systems import read_schemas
 from campaign_sync.run.window import Window, choose_window
 from campaign_sync.run.work import awaited_first
@@ -64,9 +77,10 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     from campaign_sync.run.extract import Source
     from campaign_sync.run.polymorphic import Polymorphic
 
+    mapping = with_noes(mapping)
     flow, run_id = mapping.name, str(context["run_id"])
     ledger = Ledger(ledger_url())
-    window = _window(context, ledger, flow)
+    window = window_of(context, ledger, flow, empty=ledger.is_empty(flow))
     dataverse = DataverseHook()
     table, resource = read_schemas(mapping, dataverse, CampaignHook())
     if window.kind == "changes" or window.moves_place:
@@ -76,8 +90,9 @@ def extract_run(mapping: Mapping, context: Context, log: logging.Logger) -> list
     sweep(first.folder)  # a run that is cleared reads anew
     sweep_older(storage_root(), flow, keep_days())
     write_document(first.folder, SETTING, Setting(mapping, table, resource, window).to_json())
+    write_document(first.folder, BEGAN, {"began": clock.now().isoformat()})
     if not window.dry_run:
-        ledger.start_run(flow, run_id, mapping.links(), backfill=_run_type(context) == "backfill")
+        ledger.start_run(flow, run_id, mapping.links(), backfill=run_type(context) == "backfill")
     if awaited := _awaited_first(mapping, window, ledger):
         note = f"nothing was read: waits for the first load of {awaited}"
         write_document(first.folder, READ, {"delta_link": None, "notes": [note], "healed": False})
@@ -145,14 +160,16 @@ def step_batch(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
 def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Plan and write one batch, and count what became of its rows; those that go by file are counted by settle."""
     from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.hooks.dataverse import DataverseHook
     from campaign_sync.run.guard import hold_parked, require_guarded, require_not_stopped
     from campaign_sync.run.load import Rest, load_plan, plan_batch, planned
+    from campaign_sync.run.noes import Noes
     from campaign_sync.run.parts import parts_of, way
     from campaign_sync.run.upload import upload_early
 
     batch = Batch.from_dict(stored)
     require_not_stopped(batch.folder, f"{batch.flow}, batch {batch.number}")
-    mapping, _, resource, window = Setting.of(batch.folder)
+    mapping, table, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
     rest = Rest.of(batch)
     plan = plan_batch(rest.rows, rest.removed, mapping, ledger, force=window.force)
@@ -173,6 +190,7 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             files=batch
             if way(batch.folder).get("files") and not parts_of(batch.folder, batch.number)
             else None,
+            noes=Noes(mapping, table, DataverseHook(), ledger.consents) if mapping.noes else None,
         )
         upload_early(batch, mapping, ledger, log)
     loaded = loaded.and_stale(rest.stale)
@@ -217,7 +235,8 @@ def reconcile_run(
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
     if batches is None:
-        Ledger(ledger_url()).end_run(flow, run_id, "failed", {})
+        if not context["params"].get("dry_run"):
+            Ledger(ledger_url()).end_run(flow, run_id, "failed", {})
         raise ReconcileError(
             "extract did not finish, so there is nothing to reconcile",
             f"{flow}, {run_id}",
@@ -226,7 +245,7 @@ def reconcile_run(
     folder = folder_of(storage_root(), flow, run_id)
     setting, read = Setting.of(folder), read_document(folder, READ)
     # A task that is cleared and then fails before its turn leaves what it returned the first time.
-    whole = {int(name.removesuffix(LOADED)) for name in documents(folder, LOADED)}
+    whole = numbers(folder, LOADED)
     done = {each["number"]: each for each in loaded if each and each["number"] in whole}
     notes = [*read["notes"], *guard_notes(folder), *file_notes(folder, setting.window.dry_run)]
     report = add_files(_report(setting, folder, run_id, batches, done, notes), folder, done)
@@ -235,7 +254,7 @@ def reconcile_run(
 
     held_up = guard_problem(folder, f"{flow}, {run_id}") if batches else None
     unsettled = file_problem(folder, f"{flow}, {run_id}")
-    problem = held_up or unsettled or _problem(report, len(batches), done, setting.mapping)
+    problem = held_up or unsettled or reconcile_problem(report, len(batches), done, setting.mapping)
     window = setting.window
     if not window.dry_run:
         move = None
@@ -249,22 +268,23 @@ def reconcile_run(
     return report.to_json() | {"dry_run": window.dry_run}
 
 
-def _window(context: Context, ledger: Ledger, flow: str) -> Window:
+def window_of(context: Context, ledger: Ledger, flow: str, *, empty: bool) -> Window:
+    """What a run reads, from how it was started and where its flow stands.
+
+    :param empty: nothing was ever written by this flow.
+    """
     dag_run = context["dag_run"]
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     interval = (start, end) if start and end else None
     return choose_window(
-        _run_type(context),
-        context["params"],
-        interval,
-        ledger.place(flow),
-        ledger_empty=ledger.is_empty(flow),
+        run_type(context), context["params"], interval, ledger.place(flow), ledger_empty=empty
     )
 
 
-def _run_type(context: Context) -> str:
-    run_type = context["dag_run"].run_type
-    return str(getattr(run_type, "value", run_type))
+def run_type(context: Context) -> str:
+    """How a run was started: scheduled, manual, backfill …"""
+    found = context["dag_run"].run_type
+    return str(getattr(found, "value", found))
 
 
 def _awaited_first(mapping: Mapping, window: Window, ledger: Ledger) -> str | None:
@@ -281,43 +301,26 @@ def _report(
     done: dict[int, dict[str, Any]],
     notes: list[str],
 ) -> Report:
-    tally = Tally(extracted=sum(batch["tally"]["extracted"] for batch in batches))
-    dropped: Counter[str] = Counter()
-    rejected: Counter[str] = Counter()
-    parked: Counter[str] = Counter()
-    samples: dict[str, tuple[str, ...]] = {}
-    parked_samples: dict[str, tuple[str, ...]] = {}
-    checks: dict[str, dict[str, Any]] = {}
-    stale = overtaken = 0
-    for number, batch in sorted(done.items()):
-        tally += replace(Tally.from_dict(batch["tally"]), extracted=0)
-        details = read_document(folder, document(number, LOADED))
-        dropped.update(details["dropped"])
-        rejected.update(details["rejected"])
-        parked.update(details["parked"])
-        for so_far, more in ((samples, details["samples"]), (parked_samples, details["parked_samples"])):
-            for rule, keys in more.items():
-                so_far[rule] = (*so_far.get(rule, ()), *keys)[:SAMPLE]
-        for check in read_document(folder, document(number, CHECKED))["checks"]:
-            sums = checks.setdefault(check["name"], check | {"rows": 0, "unexpected": 0})
-            sums["rows"] += check["rows"]
-            sums["unexpected"] += check["unexpected"]
-        stale += details["stale"]
-        overtaken += details["overtaken"]
+    sums = add_up(folder, batches, done)
+    stale, overtaken = (sum(each[what] for each in sums.loaded) for what in ("stale", "overtaken"))
     if stale:
         notes = [*notes, STALE.format(count=stale, flow=setting.mapping.name)]
     if overtaken:
         notes = [*notes, OVERTAKEN.format(count=overtaken)]
-    return Report(
-        setting.mapping.name, run_id, setting.window.text, tally, len(batches),
-        dict(dropped), dict(rejected), samples, dict(parked), parked_samples, tuple(checks.values()),
-        tuple(notes),
-    )  # fmt: skip
+    return sums.report(setting.mapping.name, run_id, setting.window.text, len(batches), notes)
 
 
-def _problem(
-    report: Report, batches: int, done: Iterable[int], mapping: Mapping
+class HasReconcile(Protocol):
+    """A mapping of any kind, as far as the end of its runs is concerned."""
+
+    @property
+    def reconcile(self) -> Reconcile: ...
+
+
+def reconcile_problem(
+    report: Report, batches: int, done: Iterable[int], mapping: HasReconcile
 ) -> ReconcileError | QualityError | None:
+    """Why a run is not a good one: a batch is missing, the counts do not add up, too many rows were rejected."""
     where = f"{report.flow}, {report.run_id}"
     if missing := sorted(set(range(1, batches + 1)) - set(done)):
         listed = ", ".join(map(str, missing[:10]))

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from campaign_sync.mapping.file import Mapping
-from campaign_sync.rows.storage import read_document
+from campaign_sync.rows.storage import documents, read_document
 from campaign_sync.run.window import Window
 from campaign_sync.schema import ResourceSchema, TableSchema
 
 #: Documents of a run's folder …
 SETTING, READ, REPORT, GUARD = "setting.json", "read.json", "report.json", "guard.json"
-WAY, SIGNALLED = "way.json", "signalled.json"
+WAY, SIGNALLED, BEGAN = "way.json", "signalled.json", "began.json"
 
 #: … and of each of its batches, after the batch's number.
 CHECKED, STOPPED, HARM, LOADED = ".checks.json", ".stopped.json", ".harm.json", ".load.json"
@@ -24,6 +24,11 @@ PARKED, PARTS, SETTLED = ".parked.json", ".parts.json", ".settled.json"
 def document(number: int, what: str) -> str:
     """The name of a batch's document."""
     return f"{number:05d}{what}"
+
+
+def numbers(folder: str, what: str) -> set[int]:
+    """The batches that have such a document."""
+    return {int(name.removesuffix(what)) for name in documents(folder, what)}
 
 
 class Setting(NamedTuple):

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from campaign_sync.errors import ReconcileError, RefusedError, SyncError
 from campaign_sync.hooks.campaign_files import DONE, IMPORTS, REJECTS, CampaignFilesHook
 from campaign_sync.ledger.ledger import Ledger
-from campaign_sync.rows.storage import write_document
+from campaign_sync.rows.storage import read_document, write_document
 from campaign_sync.run import clock
 from campaign_sync.run.import_results import RESULT, Reject, Unfit, read_rejects, read_result, require_sums
+from campaign_sync.run.noes import Noes
 from campaign_sync.run.parts import (
     ORDER,
     OVERTAKEN,
@@ -32,7 +33,7 @@ from campaign_sync.run.parts import (
     way,
 )
 from campaign_sync.run.report import SAMPLE, Tally
-from campaign_sync.run.setting import SETTLED, SIGNALLED, Setting
+from campaign_sync.run.setting import BEGAN, SETTLED, SIGNALLED, Setting
 from campaign_sync.run.upload import Seen, look, remove_all, remove_leftovers, upload_missing
 from campaign_sync.settings import import_timeout, ledger_url
 
@@ -107,7 +108,7 @@ class _Settling:
         self.folder, self.run_id, self.parts, self.before, self.log = folder, run_id, parts, before, log
         self.settled = settled(folder)
         self.progress = False  # a result came: the waiting for results begins anew
-        self.mapping, _, self.resource, _ = Setting.of(folder)
+        self.mapping, self.table, self.resource, _ = Setting.of(folder)
         self.flow, self.workflow = self.mapping.name, self.mapping.load.import_workflow or ""
         self.prefix = str(way(folder)["prefix"])
         self.ledger = Ledger(ledger_url())
@@ -344,6 +345,7 @@ class _Settling:
 
     def _leave_out_overtaken(self, files: CampaignFilesHook, open_: list[Part], seen: Seen) -> None:
         """Take rows out of these files that another run has begun to write since: as a rule they are newer than ours.
+        And people who have said no since this run has read them: a file does not tell it, the next run does.
 
         Raises ReconcileError if an import may have taken the files before: what they said is not changed any more.
         """
@@ -360,6 +362,9 @@ class _Settling:
                 f"{self.flow}, {self.run_id}",
                 "Nothing more of this run is sent, and nothing is lost: the later run, or the next, sends all its rows",
             )
+        if objecting := self._objecting(open_):
+            for part, rows in kept.items():
+                newer[part] |= objecting & set(rows.index[rows["kind"] != "delete"])
         column = self.resource.fields[self.mapping.key_field].name
         for part, found in newer.items():
             if len(found) > part.overtaken:
@@ -368,11 +373,22 @@ class _Settling:
                     files.remove(IMPORTS, part.name)  # it might have as many bytes
                 self.parts[self.parts.index(part)] = left = leave_out(self.folder, part, found, column)
                 self.log.info(
-                    "%s: %d rows left out, which another run has written", part.name, left.overtaken
+                    "%s: %d rows left out: another run has written them, or they say no by now",
+                    part.name,
+                    left.overtaken,
                 )
         for part in self._open():
             if not part.rows:
                 self._is_settled(part, Tally(unchanged=part.overtaken))
+
+    def _objecting(self, open_: list[Part]) -> set[str]:
+        """Who has said no since this run began to read; nobody where an import may have taken the files before."""
+        from campaign_sync.hooks.dataverse import DataverseHook
+
+        if not self.mapping.noes or {part.name for part in open_} & set(signalled(self.folder)):
+            return set()
+        began = datetime.fromisoformat(read_document(self.folder, BEGAN)["began"])
+        return Noes(self.mapping, self.table, DataverseHook(), self.ledger.consents).since(began, clock.now())
 
     def _doubt_older(self, ours: pd.Series[int]) -> None:
         """Have the next run look at rows of which nothing is known that is surely newer than these versions."""

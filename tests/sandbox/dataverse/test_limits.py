@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
+from sandbox.dataverse.errors import Refusal
+from sandbox.dataverse.org import APPLICATION_USER, organisation
 from tests.sandbox.dataverse.conftest import Api, guid, refused
 from tests.sandbox_process import Sandbox
 
@@ -53,6 +55,42 @@ def test_pushing_on_lengthens_the_wait(api: Api) -> None:
     waits = [int(api.get("WhoAmI").headers["retry-after"]) for _ in range(5)]
     assert waits == sorted(waits)
     assert waits[-1] > waits[0]
+
+
+@pytest.mark.rule("dataverse.md 12.2/18")
+def test_what_comes_before_the_wait_is_over_is_counted_unless_it_was_under_way(api: Api) -> None:
+    api.control("limits", requests=1)
+    limits, user, told = organisation(api.world).limits, APPLICATION_USER, api.world.clock.timestamp()
+
+    def early() -> int:
+        return api.world.counters.get("dataverse.before_retry_after")
+
+    def come(arrived: float) -> None:
+        with pytest.raises(Refusal):
+            limits.enter(user, 0, arrived)
+
+    limits.leave(limits.enter(user, 0, told), 1)
+    come(told)
+    assert early() == 0  # the first to be told
+    api.world.clock.advance(2)
+    come(told - 1)
+    come(told + 0.1)
+    assert early() == 0  # under way, or on the wire, when the other was told
+    come(told + 2)
+    assert early() == 1
+    api.world.clock.advance(310)
+    assert api.get("WhoAmI").status_code == 200
+    assert early() == 1
+
+
+@pytest.mark.rule("dataverse.md 12.2/18")
+def test_a_batch_is_one_request_and_is_charged_for_its_time(api: Api) -> None:
+    api.switch("execution_ms_added", 1000)
+    part = "--b\r\nContent-Type: application/http\r\n\r\nGET /api/data/v9.2/WhoAmI HTTP/1.1\r\n\r\n\r\n"
+    answer = api.post("$batch", part * 50 + "--b--\r\n", Content_Type="multipart/mixed; boundary=b")
+    assert answer.text.count("HTTP/1.1 200") == 50
+    assert answer.headers[BURST] == "5999"
+    assert 1190 < float(answer.headers[TIME]) <= 1199  # once a request, not once a part
 
 
 @pytest.mark.rule("dataverse.md 12.2/18")

@@ -1,0 +1,91 @@
+"""One export file of profiles with their opt-outs, read as strictly as the other exports (campaign.md §8.3).
+
+What cannot be read never becomes a yes. Not for fetching and archiving files (``events/taking.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_sync.consent.plan import CAMPAIGN
+from campaign_sync.consent.reading import GUID, MODIFIED_AT, NO_CONTACT_ID, SINCE
+from campaign_sync.consent.sides import AT, FRESH, frame_of
+from campaign_sync.consent.vocabulary import CONTACT
+from campaign_sync.events.export_file import ExportFile
+from campaign_sync.events.frames import removed_rows
+from campaign_sync.events.times import read_times
+from campaign_sync.rows.transform import Sifted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from campaign_sync.consent.file import OptOutMapping
+
+#: campaign.md §8.2: how booleans are written is unconfirmed.
+YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
+
+LOST = "the line has more or fewer cells than the header"
+UNREAD = "is neither yes nor no, and says nothing: untick “Export labels instead of internal values” in Extract file"
+UNTIMED = "a time cannot be read, or is in the future: the noes of this row were heard without it, its yeses were not"
+
+
+@dataclass(frozen=True)
+class OptOutFile(ExportFile):
+    """A file that lies on this machine."""
+
+    mapping: OptOutMapping
+
+    def _wanted(self, found: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+        required = self.mapping.headers()
+        wanted = {
+            name: next((header for header in headers if header in found), headers[0])
+            for name, headers in (self.mapping.times() | required).items()
+        }
+        return wanted, (*required, *(name for name in self.extract.opt_outs.columns if name in wanted))
+
+    def _judged(self, rows: pa.Table, now: datetime, first: int, lost: list[int]) -> Sifted:
+        import pandas as pd
+
+        text = {name: rows[name].to_pandas().astype(object).to_numpy() for name in rows.column_names}
+        places = [f"{self.name}:row {first + row}" for row in range(rows.num_rows)]
+        times = {name: self._moments(text.get(name, [""] * len(places)), now) for name in self._times()}
+        columns: dict[str, Any] = {FRESH: [False] * len(places), AT: [at for at, _ in times[MODIFIED_AT]]}
+        keys = [cell.strip().lower() for cell in text[CONTACT]]
+        stays = [GUID.fullmatch(key) is not None for key in keys]
+        nobody = [(place, NO_CONTACT_ID, "") for place, stay in zip(places, stays, strict=True) if not stay]
+        told: list[tuple[str, str, str]] = []  # what is wrong with rows that stay
+        untimed: set[str] = set()
+        for attribute in self.mapping.pairs:
+            said = [YES_NO.get(cell.strip().lower(), cell) for cell in text[attribute]]
+            whens = times.get(f"{attribute}{SINCE}", [(None, True)] * len(places))
+            for row, (no, (_, readable)) in enumerate(zip(said, whens, strict=True)):
+                if not stays[row]:
+                    continue
+                if isinstance(no, str):
+                    told.append((places[row], attribute, UNREAD))
+                elif not readable:
+                    untimed.add(places[row])
+                    said[row] = no or None
+            columns[attribute] = [None if isinstance(no, str) else no for no in said]
+            columns[f"{attribute}{AT}"] = [at for at, _ in whens]
+        frame = frame_of(columns, keys, CAMPAIGN, self.mapping)
+        told += [(place, "time", UNTIMED) for place in sorted(untimed)]
+        told += [(f"{self.name}:line {line}", "columns", LOST) for line in lost]
+        return Sifted(frame[stays], pd.concat([removed_rows(nobody, "dropped"), removed_rows(told)]))
+
+    def _times(self) -> Iterator[str]:
+        yield from self.mapping.times()
+
+    def _moments(self, cells: Any, now: datetime) -> list[tuple[datetime | None, bool]]:
+        """Each time, and whether it can be believed; an empty one can."""
+        import pyarrow as pa
+
+        texts = [str(cell).strip() for cell in cells]
+        found, refused = read_times(pa.array(texts, pa.string()), self.extract, now)
+        return [
+            (None, not texts[row]) if row in refused else (moment.to_pydatetime(), True)
+            for row, moment in enumerate(found)
+        ]

@@ -1,0 +1,168 @@
+"""Reads both sides as frames: Dynamics' change feed, single contacts, Campaign's profiles in full.
+
+Not for export files (``optout_file.py``), nor for choosing what to read (``run.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_sync.consent.plan import CAMPAIGN
+from campaign_sync.consent.setting import KEY, Feed
+from campaign_sync.consent.sides import AT, dynamics_frame, filtered, frame_of, with_filtered
+from campaign_sync.hooks.campaign_records import KEY as RECORD_KEY
+from campaign_sync.hooks.campaign_records import MOMENT
+from campaign_sync.rows.transform import VERSION, Sifted
+from campaign_sync.run.extract import BATCH_ROWS, Piece, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from campaign_sync.consent.file import OptOutMapping
+    from campaign_sync.hooks.campaign import CampaignHook
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.ledger.ledger import Ledger
+    from campaign_sync.ledger.listed import Listed
+    from campaign_sync.run.window import Window
+    from campaign_sync.schema import ResourceSchema, TableSchema
+
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+DELETED, NO_CONTACT_ID, NO_CONTACT = "deleted in Dynamics", "no contact's id", "no such contact"
+
+MODIFIED_AT, SINCE = "lastModified", "LastModified"
+
+
+def changed_in_dynamics(
+    source: Source, window: Window, most: int, mapping: OptOutMapping, heard: Listed
+) -> Iterator[Sifted]:
+    """What the window asks for; a contact that was deleted has nothing to say any more.
+
+    :param heard: contacts of whom Campaign says something in this run: what Dynamics says of them is read anew beside
+        that, so that it does not matter which batch is told first.
+    """
+    for piece in source.pieces(window, most):
+        rows, removed = _frames(piece, source.table)
+        rows = rows.loc[heard.lacks([str(key) for key in rows.index])]
+        yield Sifted(dynamics_frame(rows, mapping, source.table), removed)
+
+
+def source_of(mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> Source:
+    """The change feed of the contacts."""
+    return Source(Feed.of(mapping), table, dataverse, ledger)
+
+
+def contacts_now(
+    mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, keys: Iterable[str]
+) -> pd.DataFrame:
+    """Rows of these contacts as they are now; index contact. Those that are gone are absent."""
+    import pandas as pd
+
+    frames = [
+        _frames(Piece(_table(page.rows), []), table)[0]
+        for page in dataverse.by_keys(table, Feed.of(mapping).columns(), keys)
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame()
+
+
+def looked_at_again(
+    mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, keys: Collection[str]
+) -> Iterator[Sifted]:
+    """Contacts of earlier runs as they are now. One that Dynamics does not show may be back later."""
+    from campaign_sync.events.frames import removed_rows
+
+    rows = contacts_now(mapping, table, dataverse, sorted(keys))
+    gone = sorted(set(keys) - set(rows.index.astype(str)))
+    removed = removed_rows([(key, NO_CONTACT, "") for key in gone], "dropped")
+    if len(rows) or len(removed):
+        yield Sifted(
+            dynamics_frame(rows, mapping, table) if len(rows) else frame_of({}, [], "", mapping), removed
+        )
+
+
+def all_profiles(
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook
+) -> Iterator[tuple[Sifted, int]]:
+    """What every profile says now, a batch at a time; and how many of them are nobody's whom Dynamics knows."""
+    import pyarrow as pa
+
+    names = {attribute: resource.fields[attribute].name for attribute in mapping.pairs}
+    times = {name: f"{wire}{SINCE}" for name, wire in names.items() if f"{wire}{SINCE}" in resource.fields}
+    held: list[Any] = []
+    keyless = 0
+    asked = [*names, *times.values(), MODIFIED_AT]
+    for records in campaign.everything(resource, KEY, dict.fromkeys(asked)):
+        held.append(records.rows)
+        keyless += records.keyless
+        if sum(map(len, held)) >= BATCH_ROWS:
+            yield _profiles(pa.concat_tables(held), mapping, times), keyless
+            held, keyless = [], 0
+    if held:
+        yield _profiles(pa.concat_tables(held), mapping, times), keyless
+
+
+def with_contacts(
+    sifted: Sifted, mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook
+) -> Sifted:
+    """Rows of Campaign beside what the filter needs of their contacts, if there is one."""
+    if not filtered(mapping):
+        return sifted
+    rows = contacts_now(mapping, table, dataverse, sorted({str(key) for key in sifted.kept.index}))
+    return sifted._replace(kept=with_filtered(sifted.kept, rows, mapping, table))
+
+
+def known_ids(frame: pd.DataFrame) -> Sifted:
+    """The rows whose key can be a contact's id, in lower case; the others are of nobody whom Dynamics knows."""
+    from campaign_sync.events.frames import removed_rows
+
+    keys = [str(key).strip().lower() for key in frame.index]
+    good = [GUID.fullmatch(key) is not None for key in keys]
+    kept = frame.set_axis(keys, axis=0).rename_axis("contact")
+    gone = [(key, NO_CONTACT_ID, "") for key, is_good in zip(keys, good, strict=True) if not is_good]
+    return Sifted(kept[good], removed_rows(gone, "dropped"))
+
+
+def moment_of(text: Any) -> datetime | None:
+    """A time of one record; None where there is none."""
+    found = MOMENT.fullmatch(str(text or ""))
+    if not found:
+        return None
+    return datetime.fromisoformat(f"{found[1]}T{found[2]}.{(found[3] or '').ljust(3, '0')}+00:00")
+
+
+def _profiles(rows: pa.Table, mapping: OptOutMapping, times: dict[str, str]) -> Sifted:
+    import pyarrow.compute as pc
+
+    columns: dict[str, Any] = {AT: _moments(rows[MODIFIED_AT])}
+    for attribute in mapping.pairs:
+        columns[attribute] = pc.equal(rows[attribute], "true").combine_chunks()
+        if attribute in times:
+            columns[f"{attribute}{AT}"] = _moments(rows[times[attribute]])
+    return known_ids(frame_of(columns, rows[RECORD_KEY].to_pylist(), CAMPAIGN, mapping))
+
+
+def _moments(texts: Any) -> Any:
+    """Times as ``hooks/campaign_records`` tells them; an empty one is null."""
+    import pandas as pd
+    import pyarrow as pa
+
+    found = pd.to_datetime(texts.to_pandas(), format="%Y-%m-%d %H:%M:%S.%fZ", utc=True, errors="coerce")
+    return pa.array(found, pa.timestamp("us", "UTC"), from_pandas=True)
+
+
+def _frames(piece: Piece, table: TableSchema) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows, deleted = piece.frames(table.key)
+    gone = deleted.assign(fate="dropped", rule=DELETED).astype(
+        {"fate": "string[pyarrow]", "rule": "string[pyarrow]", "reason": "string[pyarrow]"}
+    )
+    return rows.drop(columns=table.key), gone.assign(**{VERSION: gone[VERSION].fillna(0)})
+
+
+def _table(rows: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([rows])

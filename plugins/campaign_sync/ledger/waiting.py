@@ -1,0 +1,68 @@
+"""Contacts who could not be told: which of them a run looks at again, and how many wait to be told a no.
+
+None is given up, as somebody's no may depend on it. Each is looked at after about half of the time for which it has
+waited, a day at most, the longest not looked at first. Not for the statements that list them (``parking.py``,
+``settle.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Update, case, exists, func, literal, select, union_all, update
+
+from campaign_sync.ledger.tables import consents, parked, rejections
+from campaign_sync.ledger.tables import staged_keys as wanted
+
+#: For so long every run looks; and how long it is between two looks at most.
+AT_ONCE, AT_MOST = timedelta(minutes=1), timedelta(days=1)
+
+
+def due_query(flow: str, now: datetime, limit: int) -> Select[Any]:
+    """The contacts that it is time to look at again. One that waits for a flow of rows is not among them: that flow
+    tells when it is time (``parking.py``).
+    """
+    some = union_all(
+        *(
+            select(table.c.source_key, table.c.last_seen).where(
+                table.c.flow == flow, _is_due(table, now), *more
+            )
+            for table, more in ((rejections, ()), (parked, (parked.c.waits_for == "",)))
+        )
+    ).subquery()
+    return select(some.c.source_key).order_by(some.c.last_seen, some.c.source_key).limit(limit)
+
+
+def waiting_query(flow: str) -> Select[int, Any]:
+    """How many contacts, of whom a no is known that holds, wait to be told, and since when the first of them."""
+    some = union_all(
+        *(
+            select(table.c.first_seen).where(
+                table.c.flow == flow,
+                exists().where(
+                    consents.c.flow == flow, consents.c.source_key == table.c.source_key, consents.c.agreed
+                ),
+            )
+            for table in (rejections, parked)
+        )
+    ).subquery()
+    return select(func.count(), func.min(some.c.first_seen)).select_from(some)
+
+
+def looked_at(flow: str, now: datetime) -> Iterator[Update]:
+    """Statements that remember that the staged keys have been looked at, to no avail."""
+    for table in (rejections, parked):
+        among = table.c.source_key.in_(select(wanted.c.source_key))
+        yield update(table).where(table.c.flow == flow, among).values(last_seen=now)
+
+
+def _is_due(table: Any, now: datetime) -> ColumnElement[bool]:
+    kind, waits, age = table.c.last_seen.type, [], AT_ONCE
+    waits.append((table.c.first_seen > literal(now - age, kind), literal(now, kind)))
+    while age < 2 * AT_MOST:
+        waits.append((table.c.first_seen > literal(now - 2 * age, kind), literal(now - age / 2, kind)))
+        age *= 2
+    due: ColumnElement[bool] = table.c.last_seen <= case(*waits, else_=literal(now - AT_MOST, kind))
+    return due

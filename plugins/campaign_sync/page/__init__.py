@@ -1,0 +1,1 @@
+"""The page inside Airflow's UI: what flows do, which rows wait or were rejected, and why."""

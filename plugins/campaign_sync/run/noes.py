@@ -1,0 +1,104 @@
+"""Asks Dynamics once more, at the last moment before records are made, who says no by now; and remembers afterwards
+which noes were told, for the opt-outs flow.
+
+Between a read and its writes lie minutes, in a large load hours. Until its record is there, the opt-outs flow has
+nobody to tell. Not for what was read (``rows/noes.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from campaign_sync.rows.noes import noes_in, noes_of
+
+if TYPE_CHECKING:
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.hooks.pages import Page
+    from campaign_sync.ledger.consent import Consents
+    from campaign_sync.mapping.file import Mapping
+    from campaign_sync.schema import TableSchema
+    from campaign_sync.writes import Write
+
+#: How far Dynamics' clock and ours may be apart.
+CLOCKS = timedelta(minutes=15)
+
+
+class Noes(NamedTuple):
+    """What the rows of one mapping say no to, as they are now."""
+
+    mapping: Mapping
+    table: TableSchema
+    dataverse: DataverseHook
+    consents: Consents
+
+    def heard(self, writes: list[Write]) -> list[Write]:
+        """The writes, in which records that are made have what their rows say no to by now besides."""
+        making = [each.source_key for each in writes if each.kind != "delete"]
+        pages = self.dataverse.by_keys(self.table, self._columns, making) if making else ()
+        noes = self.held(making)
+        for key, said in self._said(pages):
+            noes[key] = noes.get(key, {}) | said
+        return [_with(each, noes[each.source_key]) if each.source_key in noes else each for each in writes]
+
+    def held(self, keys: Collection[str]) -> dict[str, dict[str, bool]]:
+        """The noes that hold by what the opt-outs flow knows, by key of the row: what a person said to Campaign, about
+        a record that was deleted since, may stand nowhere else.
+        """
+        found: dict[str, dict[str, bool]] = {}
+        ours = {no.attribute for no in self.mapping.noes}
+        for flow in {no.flow for no in self.mapping.noes} if keys else ():
+            for key, kept in self.consents.known(flow, keys).items():
+                for attribute, (known, *_) in kept.items():
+                    if attribute in ours and (known.agreed or known.campaign.no or known.undecided):
+                        found.setdefault(key, {})[attribute] = True
+        return found
+
+    def remember(self, writes: list[Write], made: dict[str, datetime], run_id: str) -> None:
+        """Keeps that these records were made with their noes for Dynamics' sake, which may take them back.
+
+        Of an attribute that the opt-outs flow has not heard of yet it will hear itself, on both sides in full: nothing
+        is kept, or it would take that for done.
+
+        :param made: when records were made, by their keys.
+        """
+        born: dict[datetime, list[tuple[str, str]]] = {}
+        for each in writes:
+            if each.key in made:
+                told = each.body if each.kind == "create" else each.instead or {}
+                at = made[each.key].replace(second=0, microsecond=0) + timedelta(seconds=30)
+                noes = (no.attribute for no in self.mapping.noes if told.get(no.attribute) is True)
+                born.setdefault(at, []).extend((each.source_key, attribute) for attribute in noes)
+        for flow, sha in {(no.flow, no.sha) for no in self.mapping.noes} if any(born.values()) else ():
+            known = self.consents.attributes(flow, {no.attribute for no in self.mapping.noes})
+            for at, rows in born.items():
+                heard_of = [(key, attribute) for key, attribute in rows if attribute in known]
+                self.consents.born(flow, run_id, sha, heard_of, at)
+
+    def since(self, began: datetime, now: datetime) -> set[str]:
+        """The keys of the rows that were modified since and say no to anything."""
+        pages = self.dataverse.modified_between(
+            self.table, self._columns, began - CLOCKS, now + timedelta(days=1)
+        )
+        return {key for key, _ in self._said(pages)}
+
+    @property
+    def _columns(self) -> list[str]:
+        return sorted({each.column for each in self.mapping.noes})
+
+    def _said(self, pages: Iterable[Page]) -> Iterator[tuple[str, dict[str, bool]]]:
+        import pandas as pd
+
+        for page in pages:
+            rows = page.rows.to_pandas(types_mapper=pd.ArrowDtype)
+            said = noes_of(rows, self.mapping, self.table).to_pylist()
+            for key, noes in zip(rows[self.table.key], said, strict=True):
+                if noes:
+                    yield str(key), noes_in(noes)
+
+
+def _with(write: Write, noes: dict[str, bool]) -> Write:
+    if write.kind == "update":
+        return write._replace(instead={**(write.instead or write.body), **noes})
+    return write._replace(body={**write.body, **noes}, found={**(write.found or write.body), **noes})

@@ -1,0 +1,100 @@
+"""Who may read what: nothing without Airflow's login, of a flow only with the right to read its DAG."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from local.environment import ROOT
+from tests.page.conftest import ANOTHER, BROKEN, FLOW, RUN
+
+STATIC = ROOT / "plugins" / "campaign_sync" / "page" / "static"
+FILES = sorted(path.name for path in STATIC.iterdir())
+
+#: Every address below /api, and what it is asked with.
+ADDRESSES = {
+    "api/flows": {},
+    f"api/flows/{FLOW}": {},
+    f"api/flows/{BROKEN}": {},
+    f"api/flows/{FLOW}/summary": {},
+    f"api/flows/{FLOW}/runs": {},
+    f"api/flows/{FLOW}/report": {"run": RUN},
+    "api/rows": {"what": "parked"},
+    "api/rules": {"flow": FLOW},
+    "api/openapi.json": {},
+}
+#: There is no page to read yet: what counts is that nobody without rights is told so.
+MISSING = {f"api/flows/{FLOW}/docs": {"run": RUN, "batch": 1}}
+
+
+@pytest.mark.parametrize("address", ["", *FILES, "no/such/file", *ADDRESSES, *MISSING, "api/no/such"])
+def test_nothing_is_told_without_a_login(browser, address):
+    answer = browser(address, None, **(ADDRESSES | MISSING).get(address, {}))
+    assert answer.status_code == 401
+    assert answer.json()["problem"] == "Not authenticated"
+
+
+@pytest.mark.parametrize("address", ["", *FILES, *ADDRESSES])
+@pytest.mark.parametrize("role", ["viewer", "user", "admin"])
+def test_who_may_read_dags_may_read_the_page(browser, address, role):
+    assert browser(address, role, **ADDRESSES.get(address, {})).status_code == 200
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, *MISSING])
+def test_who_may_read_no_dag_is_told_of_no_flow(browser, ledger, address):
+    answer = browser(address, "nobody", **(ADDRESSES | MISSING)[address])
+    if "{" in str(answer.url) or address in ("api/flows", "api/rows"):
+        assert answer.json() in ({"flows": []}, {"rows": [], "next": None})
+    elif address == "api/openapi.json":
+        assert FLOW not in answer.text
+    else:
+        assert answer.status_code in (403, 404)
+        assert FLOW not in answer.text
+
+
+@pytest.mark.parametrize("name", [ANOTHER, "nobody_knows_this", "reconcile_contacts_to_profiles"])
+def test_a_dag_that_is_no_flow_has_no_room(browser, name):
+    assert browser(f"api/flows/{name}").status_code == 404
+    assert browser("api/rows", flow=name).status_code == 404
+    assert browser("api/rules", flow=name).status_code == 404
+
+
+def test_every_endpoint_is_tried_above_and_described(browser):
+    described = browser("api/openapi.json").json()["paths"]
+    tried = {
+        re.sub(f"flows/({FLOW}|{BROKEN})", "flows/{dag_id}", address) for address in {**ADDRESSES, **MISSING}
+    }
+    assert set(described) == {f"/{address}" for address in tried - {"api/openapi.json"}}
+    for path, methods in described.items():
+        assert list(methods) == ["get"], f"{path} acts: try it as a viewer, too"
+        assert methods["get"]["summary"]
+        assert methods["get"]["description"]
+
+
+@pytest.mark.parametrize("address", ["", "page.js", "api/flows", "no/such/file", f"api/flows/{FLOW}/report"])
+@pytest.mark.parametrize("role", [None, "viewer"])
+def test_every_answer_says_what_a_browser_may_do_with_it(browser, address, role):
+    headers = browser(address, role).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "no-" in headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_page_has_no_script_or_style_in_its_text_and_loads_nothing_from_elsewhere(file):
+    text = (STATIC / file).read_text()
+    assert not re.search(
+        r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=\"|innerHTML|insertAdjacentHTML|\beval\(", text
+    )
+    assert not [each for each in re.findall(r"https?://[^\"' )]+", text) if "www.w3.org/2000/svg" not in each]
+
+
+@pytest.mark.parametrize(
+    "address", ["../campaign_sync_page.py", "..%2f__init__.py", "app.py", "%2e%2e/app.py", "static/page.js"]
+)
+def test_only_the_pages_own_files_have_an_address(browser, address):
+    assert browser(address).status_code == 404
