@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.guard import opt_ins_of
-from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Plan
+from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Plan, held_back
 from campaign_sync.consent.planning import Planner, untold
 from campaign_sync.consent.reading import DELETED, GUID, NO_CONTACT
 from campaign_sync.consent.setting import OptOutSetting
@@ -91,10 +91,8 @@ def tell_batch(
     def plan(keys: Collection[str]) -> dict[str, Plan]:
         found = {}
         for key, each in planner.plan(keys).items():
-            waits = {name for name, no in each.telling_both() if not no and (key, name) not in allowed}
-            held.update((key, name) for name in waits)
-            judged = {name: how.undecided if name in waits else how for name, how in each.judged.items()}
-            found[key] = each._replace(judged=judged)
+            found[key], waits = held_back(each, allowed)
+            held.update(waits)
         return found
 
     plans = plan(planner.keys)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, literal, or_, select
+from sqlalchemy import Connection, Select, and_, delete, exists, func, literal, or_, select, update
 
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.database import Database, insert_into
@@ -195,13 +195,18 @@ class Consents:
         """Remembers that these attributes were heard in full.
 
         :param paired: the attributes of the mapping. One that is no longer paired is forgotten, as nobody listens to
-            what is said of it from now on.
+            what is said of it from now on: it is at first sight when it is paired again. Only Dynamics' noes are kept,
+            which nobody takes back by emptying the column meanwhile.
         """
         row = {"flow": flow, "run_id": run_id, "heard_at": now}
         rows = [row | {"attribute": attribute} for attribute in sorted(heard)]
-        unpaired = heard_in_full.c.attribute.not_in([*paired])
         with self._database.write() as connection:
-            connection.execute(delete(heard_in_full).where(heard_in_full.c.flow == flow, unpaired))
+            gone = heard_in_full.c.attribute.not_in([*paired])
+            connection.execute(delete(heard_in_full).where(heard_in_full.c.flow == flow, gone))
+            gone = and_(consents.c.flow == flow, consents.c.attribute.not_in([*paired]))
+            connection.execute(delete(consents).where(gone, consents.c.dynamics_no.is_not(True)))
+            unheard = {"campaign_no": None, "campaign_at": None, "agreed": True, "ours": False}
+            connection.execute(update(consents).where(gone).values(unheard))
             if rows:
                 insert = insert_into(connection, heard_in_full).values(rows)
                 connection.execute(insert.on_conflict_do_nothing())
