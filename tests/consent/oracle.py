@@ -74,7 +74,7 @@ class Oracle:
         for word in self.sides.words:
             if (word.side, word.key) == ("campaign", key):
                 known = [row.order for row in rows if _told(row, word.attribute)]
-                word.lost |= word.order > max([*known, self.seen.get((key, word.attribute), 0)])
+                word.hidden |= word.order > max([*known, self.seen.get((key, word.attribute), 0)])
 
     def ran_well(self, pairs: Iterable[str]) -> None:
         """A run with these pairs ended well: what is not among them is at first sight when it is paired again."""
@@ -88,6 +88,9 @@ class Oracle:
         """The last row of Campaign that told something of the attribute."""
         rows = [row.order for row in self.reading.get(key, ()) if _told(row, attribute)]
         return max([*rows, *([self.seen[key, attribute]] if (key, attribute) in self.seen else [])], default=None)
+
+    def _campaign(self, key: str, attribute: str) -> list[Word]:
+        return [word for word in self.sides.said("campaign", key, attribute) if not word.hidden]
 
     # -- what may be told --------------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class Oracle:
         assert not self.sides.hides, "a yes without a time"
         latest = self._latest(key, attribute)
         assert latest is not None, "Campaign was never heard"
-        words = [word for word in self.sides.said("campaign", key, attribute) if word.order <= latest]
+        words = [word for word in self._campaign(key, attribute) if word.order <= latest]
         assert words, "nobody ever said yes in Campaign"
         assert words[-1].no is False, words
         for word in standing(self.sides.said("dynamics", key, attribute)):
@@ -147,7 +150,7 @@ class Oracle:
 
     def every_no_was_taken_back(self, key: str, attribute: str) -> None:
         """By a later yes on its side; one in Dynamics also by a yes in Campaign with a later time."""
-        in_campaign = self.sides.said("campaign", key, attribute)
+        in_campaign = self._campaign(key, attribute)
         if in_campaign and not in_campaign[-1].lost:
             assert in_campaign[-1].no is False, in_campaign
         for word in standing(self.sides.said("dynamics", key, attribute)):
@@ -155,7 +158,7 @@ class Oracle:
 
     def may_wait(self, key: str, attribute: str) -> bool:
         """Whether the sides may differ while nobody has decided: Campaign says yes, later than each no in Dynamics."""
-        words = self.sides.said("campaign", key, attribute)
+        words = self._campaign(key, attribute)
         noes = standing(self.sides.said("dynamics", key, attribute))
         return bool(words) and not words[-1].no and all(word.at < words[-1].at for word in noes)
 

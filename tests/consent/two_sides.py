@@ -129,6 +129,8 @@ class TwoSides:
         another profile was, as it would look like a person's yes (B14: nothing is stamped that does not change).
         """
         self.order += 1
+        if key in self.had_profile:
+            self.pause(1)  # as for two changes in one second
         for word in self.words:
             word.lost |= (word.side, word.key) == ("campaign", key) and not (ours and word.attribute in noes)
         stamped &= not self.ahead and key not in self.had_profile

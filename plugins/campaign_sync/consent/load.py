@@ -175,7 +175,7 @@ def _remember(
     ledger.consents.keep(batch.flow, batch.run_id, mapping.sha, kept, datetime.now(UTC), settled=settled)
     if gone := [each.plan.key for each in by_fate.get("dropped", ())]:
         # Only the change feed says that a contact was deleted: whoever is not shown may be back.
-        ledger.consents.looked_at(batch.flow, gone, clock.now())
+        ledger.consents.looked_at(batch.flow, mapping.sha, gone, clock.now())
     refused = [
         (each.plan.key, each.plan.version, "load", each.rule, each.reason)
         for each in by_fate.get("rejected", ())
@@ -195,7 +195,8 @@ def _remember_removed(ledger: Ledger, batch: Batch, mapping: OptOutMapping) -> N
         ledger.consents.remove(batch.flow, [str(key) for key in gone.index])
     passed = removed[(removed["fate"] == "dropped").to_numpy(dtype=bool)]
     # One that was looked at again and is not ours to tell: it waits, and others come first.
-    ledger.consents.looked_at(batch.flow, [str(key) for key in passed.index], clock.now())
+    keys = [str(key) for key in passed.index]
+    ledger.consents.looked_at(batch.flow, mapping.sha, keys, clock.now())
     _remember_filtered(ledger, batch, mapping)
     # Places in files are no contacts, who could be looked at again: they are in the report alone.
     contacts = removed.index.astype(str).str.fullmatch(GUID.pattern)

@@ -52,8 +52,8 @@ def changed_in_dynamics(
 
 
 def source_of(mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> Source:
-    """The change feed of the contacts."""
-    return Source(Feed.of(mapping), table, dataverse, ledger)
+    """The change feed of the contacts. Whoever is not shown may be back, and their noes must not be forgotten."""
+    return Source(Feed.of(mapping), table, dataverse, ledger, unseen_is_deleted=False)
 
 
 def contacts_now(

@@ -107,6 +107,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         for sifted in changed_in_dynamics(source, window, max_batches(), mapping, heard):
             again -= {str(key) for frame in sifted for key in frame.index}
             at_rest(sifted)
+        again |= set(heard.lacks(sorted(source.unseen)))
         if again:
             for sifted in looked_at_again(mapping, table, dataverse, again):
                 at_rest(sifted)

@@ -55,13 +55,27 @@ class Piece(NamedTuple):
 
 
 class Source:
-    """The pages of one window, cut into pieces; afterwards `ended` says how the read ended."""
+    """The pages of one window, cut into pieces; afterwards `ended` says how the read ended.
 
-    def __init__(self, mapping: Reads, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> None:
+    :param unseen_is_deleted: whether a row that is known and not shown any more counts as deleted. Else only one does that the
+        change feed names, and the others are in `unseen`.
+    """
+
+    def __init__(
+        self,
+        mapping: Reads,
+        table: TableSchema,
+        dataverse: DataverseHook,
+        ledger: Ledger,
+        *,
+        unseen_is_deleted: bool = True,
+    ) -> None:
         self.mapping = mapping
         self.table = table
         self.dataverse = dataverse
         self.ledger = ledger
+        self.unseen_is_deleted = unseen_is_deleted
+        self.unseen: set[str] = set()
         self.columns = tuple(column.wire for name in mapping.columns() if (column := table.column(name)))
         self.delta_link: str | None = None
         self.notes: list[str] = []
@@ -172,10 +186,16 @@ class Source:
             self.notes.append(_gone(comparison))
 
     def _missing(self, comparison: Comparison) -> Iterator[Page]:
-        return comparison.missing(
+        pages = comparison.missing(
             lambda keys: self.dataverse.by_keys(self.table, self.columns, keys),
             Page(self._no_rows, [], None, None),
         )
+        return pages if self.unseen_is_deleted else self._unseen(pages)
+
+    def _unseen(self, pages: Iterable[Page]) -> Iterator[Page]:
+        for page in pages:
+            self.unseen.update(page.deleted)
+            yield page._replace(deleted=[])
 
     def _with_unsettled(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages, and rows of earlier runs to look at again: judged by an older mapping (C2), or in doubt.
@@ -196,8 +216,10 @@ class Source:
         for page in self.dataverse.by_keys(self.table, self.columns, sorted(waiting)):
             gone -= set(page.rows.column(self.table.key).to_pylist())
             yield page
-        if gone:
+        if gone and self.unseen_is_deleted:
             yield page._replace(rows=self._no_rows, deleted=sorted(gone))
+        elif gone:
+            self.unseen |= gone
 
     @staticmethod
     def _limited(pages: Iterable[Page], limit: int | None) -> Iterator[Page]:
