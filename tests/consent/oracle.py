@@ -33,7 +33,7 @@ class Oracle:
     seen: dict[Place, int] = field(default_factory=dict)  # the latest row that it remembers
     said: dict[Place, bool | None] = field(default_factory=dict)  # what it remembers of Dynamics
     read: dict[Place, int] = field(default_factory=dict)  # and when that was
-    met: dict[Place, int] = field(default_factory=dict)  # Campaign's row when both had been heard
+    met: dict[Place, tuple[int, int]] = field(default_factory=dict)  # Campaign's row when both had been heard; when
 
     # -- what the flow knows -----------------------------------------------------------------------------------
 
@@ -66,11 +66,11 @@ class Oracle:
 
     def _meet(self, place: Place) -> None:
         if self.said.get(place) is not None and place in self.seen:
-            self.met.setdefault(place, self.seen[place])
+            self.met.setdefault(place, (self.seen[place], self.sides.order))
 
-    def profile_goes(self, key: str, under_way: Iterable[Row]) -> None:
+    def profile_goes(self, key: str, exported: Iterable[Row]) -> None:
         """What was said in it and read by nobody, nor stands in a file, nobody will ever know."""
-        rows = list(under_way)
+        rows = list(exported)
         for word in self.sides.words:
             if (word.side, word.key) == ("campaign", key):
                 known = [row.order for row in rows if _told(row, word.attribute)]
@@ -122,7 +122,7 @@ class Oracle:
 
     def _prove_yes_in_dynamics(self, key: str, attribute: str) -> None:
         """Campaign's last word that could be read is a yes with a time of its own, later than each no that stands in
-        Dynamics, and said after both sides were heard. Where no such no stands, ours stood for Campaign's own.
+        Dynamics; where that stood when both sides were heard first, the yes was said after that. Where no such no stands, ours stood for Campaign's own.
         """
         self._unasked(key, attribute)
         assert not self.sides.hides, "a yes without a time"
@@ -134,7 +134,8 @@ class Oracle:
         for word in standing(self.sides.said("dynamics", key, attribute)):
             assert word.at < words[-1].at, (word, words[-1])
             assert (key, attribute) in self.met, "the two sides were never heard before"
-            assert words[-1].order > self.met[key, attribute], "the yes is older than what was heard at first"
+            row, then = self.met[key, attribute]
+            assert word.order > then or words[-1].order > row, "the yes is older than what was heard at first"
 
     def _prove_yes_in_campaign(self, key: str, attribute: str, told_at: object) -> None:
         """The no in Campaign is one that we wrote, and the last word of a person in Dynamics is a yes."""
@@ -157,10 +158,13 @@ class Oracle:
             assert any(not other.no and other.at > word.at for other in in_campaign), (word, in_campaign)
 
     def may_wait(self, key: str, attribute: str) -> bool:
-        """Whether the sides may differ while nobody has decided: Campaign says yes, later than each no in Dynamics."""
+        """Whether the sides may differ while nobody has decided: Campaign says yes, later than each no in Dynamics. In a
+        file that comes late it may be the yes of a profile that was deleted.
+        """
         words = self._campaign(key, attribute)
         noes = standing(self.sides.said("dynamics", key, attribute))
-        return bool(words) and not words[-1].no and all(word.at < words[-1].at for word in noes)
+        said_yes = bool(words) and (words[-1].lost or not words[-1].no)
+        return said_yes and all(any(not each.no and word.at < each.at for each in words) for word in noes)
 
 
 def standing(words: list[Word]) -> list[Word]:

@@ -123,7 +123,7 @@ class Histories(RuleBasedStateMachine):
     @rule(key=contacts)
     def a_profile_is_deleted(self, key):
         if key in self.sides.profiles:
-            self.oracle.profile_goes(key, [file[key] for file in self.flow.files if key in file])
+            self.oracle.profile_goes(key, [file[key] for file in (*self.flow.files, *self.flow.done) if key in file])
             self.sides.delete_profile(key)
 
     @rule(key=contacts, what=st.sampled_from(("passes", "shown")), away=no_or_yes)
@@ -294,7 +294,7 @@ def test_no_history_opts_anybody_in_against_their_word(monkeypatch: pytest.Monke
     run_state_machine_as_test(
         seed(number)(Histories),
         settings=settings(
-            max_examples=1_100 if NIGHTLY else 60,
+            max_examples=1_500 if NIGHTLY else 60,
             stateful_step_count=100 if NIGHTLY else 50,
             deadline=None,
             database=None,
