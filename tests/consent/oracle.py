@@ -33,7 +33,9 @@ class Oracle:
     seen: dict[Place, int] = field(default_factory=dict)  # the latest row that it remembers
     said: dict[Place, bool | None] = field(default_factory=dict)  # what it remembers of Dynamics
     read: dict[Place, int] = field(default_factory=dict)  # and when that was
-    met: dict[Place, tuple[int, int]] = field(default_factory=dict)  # Campaign's row when both had been heard; when
+    met: dict[Place, tuple[int, int]] = field(
+        default_factory=dict
+    )  # Campaign's row when both had been heard; when
 
     # -- what the flow knows -----------------------------------------------------------------------------------
 
@@ -82,12 +84,18 @@ class Oracle:
             for place in [each for each in known if each[1] not in pairs]:
                 del known[place]
         for word in self.sides.words:
-            word.lost |= word.side == "campaign" and word.attribute not in pairs and word.key not in self.sides.profiles
+            word.lost |= (
+                word.side == "campaign"
+                and word.attribute not in pairs
+                and word.key not in self.sides.profiles
+            )
 
     def _latest(self, key: str, attribute: str) -> int | None:
         """The last row of Campaign that told something of the attribute."""
         rows = [row.order for row in self.reading.get(key, ()) if _told(row, attribute)]
-        return max([*rows, *([self.seen[key, attribute]] if (key, attribute) in self.seen else [])], default=None)
+        return max(
+            [*rows, *([self.seen[key, attribute]] if (key, attribute) in self.seen else [])], default=None
+        )
 
     def _campaign(self, key: str, attribute: str) -> list[Word]:
         return [word for word in self.sides.said("campaign", key, attribute) if not word.hidden]
@@ -122,7 +130,8 @@ class Oracle:
 
     def _prove_yes_in_dynamics(self, key: str, attribute: str) -> None:
         """Campaign's last word that could be read is a yes with a time of its own, later than each no that stands in
-        Dynamics; where that stood when both sides were heard first, the yes was said after that. Where no such no stands, ours stood for Campaign's own.
+        Dynamics; where that stood when both sides were heard first, the yes was said after that. Where no such no
+        stands, ours stood for Campaign's own.
         """
         self._unasked(key, attribute)
         assert not self.sides.hides, "a yes without a time"
@@ -158,8 +167,8 @@ class Oracle:
             assert any(not other.no and other.at > word.at for other in in_campaign), (word, in_campaign)
 
     def may_wait(self, key: str, attribute: str) -> bool:
-        """Whether the sides may differ while nobody has decided: Campaign says yes, later than each no in Dynamics. In a
-        file that comes late it may be the yes of a profile that was deleted.
+        """Whether the sides may differ while nobody has decided: Campaign says yes, later than each no in Dynamics.
+        In a file that comes late it may be the yes of a profile that was deleted.
         """
         words = self._campaign(key, attribute)
         noes = standing(self.sides.said("dynamics", key, attribute))

@@ -1,12 +1,13 @@
 """The flow in little: the package's rule, plans and telling, between two systems and a ledger that are plain values.
 
-What is left out is how things are read and kept (storage, database, HTTP): ``tests/flows`` has that. Every value that is
-written is judged by the oracle on the spot.
+What is left out is how things are read and kept (storage, database, HTTP): ``tests/flows`` has that. Every value that
+is written is judged by the oracle on the spot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -84,12 +85,11 @@ class Flow:
         """By the flow of profiles: with the noes that Dynamics says or that the ledger has (docs, §5)."""
         told = self.mapping.pairs if self.direction in ("to_campaign", "both") else ()
         known = self.kept.get(key, {})
-        noes = {
-            each
-            for each in told
-            if self._cell(self.sides.contacts[key].no[each], each)
-            or (each in known and (known[each].known.agreed or known[each].known.campaign.no or known[each].known.undecided))
-        }  # fmt: skip
+        held = {
+            name for name, (each, *_) in known.items() if each.agreed or each.campaign.no or each.undecided
+        }
+        said = {each for each in told if self._cell(self.sides.contacts[key].no[each], each)}
+        noes = said | (held & set(told))
         self.sides.create_profile(key, noes, ours=True)
         born = Known(Said(None, None), Said(True, self.sides.now), agreed=True, ours=True)
         for each in noes & {name for kept in self.kept.values() for name in kept}:
@@ -123,10 +123,8 @@ class Flow:
         self.oracle.direction, self.oracle.conflict = self.direction, self.mapping.conflict
         self.oracle.again, self.oracle.filters, self.oracle.allowed = replay, self.filters, set()
         self.sides.pause(1)
-        try:
+        with suppress(Killed, Refused, TransientError):
             self._run(files, changes, replay, decide, between)
-        except (Killed, Refused, TransientError):
-            pass
         self.sides.pause(1)
 
     def _run(
@@ -194,7 +192,9 @@ class Flow:
         opt_ins = []
         for batch in batches:
             plans = self._plans(batch, batch.rows, self.kept, replay)
-            opt_ins.append({(key, name) for key, plan in plans.items() for name, no in plan.telling_both() if not no})
+            opt_ins.append(
+                {(key, name) for key, plan in plans.items() for name, no in plan.telling_both() if not no}
+            )
         self.held = set()
         everybody = {key for some in opt_ins for key, _ in some}
         if self.mapping.guard.allows("opt_ins", len(everybody), len(self.kept)):
@@ -330,7 +330,9 @@ class Dataverse:
         if not sides.contacts[key].shown:
             return Updated(key, MISSING)
         names = {COLUMNS[name]["column"]: name for name in ATTRIBUTES}
-        noes = {names[column]: value == COLUMNS[names[column]]["no_is"] for column, value in update.body.items()}
+        noes = {
+            names[column]: value == COLUMNS[names[column]]["no_is"] for column, value in update.body.items()
+        }
         for no in (True, False):
             if flow.strikes(f"overtaken by {'no' if no else 'yes'}"):
                 for name in noes:
@@ -357,7 +359,9 @@ class Campaign:
         times = {f"{name}LastModified": at and _text(at) for name, at in row.changed.items()}
         return {**row.no, **times, "lastModified": _text(row.modified)}
 
-    def write(self, resource: Any, key: str, writes: Iterable[Write], parallel: int | None) -> Iterator[Outcome]:
+    def write(
+        self, resource: Any, key: str, writes: Iterable[Write], parallel: int | None
+    ) -> Iterator[Outcome]:
         yield from [self._written(each) for each in writes]
 
     def _written(self, write: Write) -> Outcome:

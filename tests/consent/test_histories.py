@@ -59,9 +59,9 @@ class Histories(RuleBasedStateMachine):
     @initialize(
         ahead=st.sampled_from((0, 0, 3_600)),
         hides=st.sampled_from((False, False, True)),
-        direction=st.sampled_from(("both", "both", "to_campaign", "to_dynamics")),
+        direction=st.sampled_from(("both", "to_campaign", "to_dynamics")),
         conflict=st.sampled_from(("record", "attribute")),
-        opt_ins=st.sampled_from(("0", "0", "1", "1000")),
+        opt_ins=st.sampled_from(("0", "1", "1000")),
         pairs=st.sampled_from((ATTRIBUTES, ATTRIBUTES, (EMAIL,))),
         says=st.sampled_from((True, False, None)),
         noes=st.sets(attributes),
@@ -72,9 +72,8 @@ class Histories(RuleBasedStateMachine):
         self.sides = Histories.sides = TwoSides(ahead, hides)
         self.oracle = Oracle(self.sides)
         self.flow = Flow(self.sides, self.oracle, MAPPING)
-        self.change(direction=direction, conflict=conflict)
-        self.somebody_changes_what_is_unasked(opt_ins)
-        self.pair(pairs)
+        self.change(direction=direction)
+        self.somebody_changes_the_mapping(conflict, opt_ins, pairs, False)
         if campaign_first:
             self.sides.create_profile("early", noes, stamped=stamped)
             self.pause(10)
@@ -123,7 +122,9 @@ class Histories(RuleBasedStateMachine):
     @rule(key=contacts)
     def a_profile_is_deleted(self, key):
         if key in self.sides.profiles:
-            self.oracle.profile_goes(key, [file[key] for file in (*self.flow.files, *self.flow.done) if key in file])
+            self.oracle.profile_goes(
+                key, [file[key] for file in (*self.flow.files, *self.flow.done) if key in file]
+            )
             self.sides.delete_profile(key)
 
     @rule(key=contacts, what=st.sampled_from(("passes", "shown")), away=no_or_yes)
@@ -152,7 +153,9 @@ class Histories(RuleBasedStateMachine):
     )
     def the_flow_runs(self, files, changes, fault, meanwhile, after):
         self.pause(after)
-        self.flow.run(files=files, changes=changes, fault=fault, between=lambda: self.somebody_speaks(meanwhile))
+        self.flow.run(
+            files=files, changes=changes, fault=fault, between=lambda: self.somebody_speaks(meanwhile)
+        )
 
     @precondition(lambda self: self.flow.undecided())
     @rule(
@@ -177,9 +180,9 @@ class Histories(RuleBasedStateMachine):
             says = self.somebody_says_it_in_dynamics if in_dynamics else self.somebody_says_it_in_campaign
             says(key, attribute, no, 1)
 
-    @rule(key=contacts, attribute=attributes, no=no_or_yes, faulty=faults)
-    def somebody_changes_their_mind_about_what_was_told(self, key, attribute, no, faulty):
-        """What random single steps seldom come to: a no, a run, a yes, a run."""
+    @rule(key=contacts, attribute=attributes, no=no_or_yes, faulty=faults, approved=no_or_yes)
+    def somebody_changes_their_mind_about_what_was_told(self, key, attribute, no, faulty, approved):
+        """What random single steps seldom come to: a no, a run, a yes, a run, perhaps an approval."""
         for word in (True, False):
             if no:
                 self.somebody_says_it_in_dynamics(key, attribute, word, 130)
@@ -187,6 +190,8 @@ class Histories(RuleBasedStateMachine):
                 self.somebody_says_it_in_campaign(key, attribute, word, 130)
             self.campaign_exports(False, {}, 1)
             self.the_flow_runs("in order", 99, faulty, None, 1)
+        if approved:
+            self.a_person_decides_about_opt_ins(True, faulty, None, 1)
 
     @rule(fault=faults)
     def everything_is_replayed(self, fault):
@@ -202,27 +207,19 @@ class Histories(RuleBasedStateMachine):
     def somebody_changes_the_direction(self, direction):
         self.change(direction=direction)
 
-    @rule(conflict=st.sampled_from(("record", "attribute")))
-    def somebody_changes_what_a_conflict_compares(self, conflict):
-        self.change(conflict=conflict)
-
-    @rule(opt_ins=st.sampled_from(("0", "1", "1000")))
-    def somebody_changes_what_is_unasked(self, opt_ins):
-        self.change(guard=MAPPING.guard.model_copy(update={"opt_ins": opt_ins}))
-
-    @rule(pairs=st.sampled_from((ATTRIBUTES, (EMAIL,), (PHONE,))))
-    def somebody_changes_the_pairs(self, pairs):
-        self.pair(pairs)
-
-    @rule(filters=no_or_yes)
-    def somebody_changes_the_filter(self, filters):
+    @rule(
+        conflict=st.sampled_from(("record", "attribute")),
+        opt_ins=st.sampled_from(("0", "1", "1000")),
+        pairs=st.sampled_from((ATTRIBUTES, ATTRIBUTES, (EMAIL,), (PHONE,))),
+        filters=no_or_yes,
+    )
+    def somebody_changes_the_mapping(self, conflict, opt_ins, pairs, filters):
+        guard = MAPPING.guard.model_copy(update={"opt_ins": opt_ins})
+        self.change(conflict=conflict, guard=guard, pairs={each: MAPPING.pairs[each] for each in pairs})
         self.flow.filters = filters
 
     def change(self, **words):
         self.flow.mapping = self.flow.mapping.model_copy(update=words)
-
-    def pair(self, names):
-        self.change(pairs={each: MAPPING.pairs[each] for each in names})
 
     # -- what always holds -------------------------------------------------------------------------------------
 
@@ -234,14 +231,13 @@ class Histories(RuleBasedStateMachine):
         assert self.written == len(self.flow.writes)
 
     def teardown(self):
-        """All goes quiet: in `both` a few runs bring the sides together, and our own writes are no news to the next; what
-        waits for a person by then may, and after an approval nothing does.
+        """All goes quiet: in `both` a few runs bring the sides together, and our own writes are no news to the next;
+        what waits for a person by then may, and after an approval nothing does.
         """
         if not hasattr(self, "flow"):
             return
         counted["histories"] += 1
-        self.change(direction="both")
-        self.pair(ATTRIBUTES)
+        self.change(direction="both", pairs=MAPPING.pairs)
         for key in self.sides.contacts:
             self.sides.edit_in_dynamics(key, passes=True, shown=True)
         told = [self.quiet_round()]

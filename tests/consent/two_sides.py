@@ -125,8 +125,8 @@ class TwoSides:
     def create_profile(
         self, key: str, noes: Collection[str] = (), *, ours: bool = False, stamped: bool = False
     ) -> None:
-        """`stamped`: with times of the attributes, though nobody changed them (a clock ahead would date it up); not where
-        another profile was, as it would look like a person's yes (B14: nothing is stamped that does not change).
+        """`stamped`: with times of the attributes, though nobody changed them (a clock ahead would date it up); not
+        where another profile was, as it would look like a person's yes (B14: nothing is stamped that does not change).
         """
         self.order += 1
         if key in self.had_profile:

@@ -203,8 +203,8 @@ class Consents:
         row = {"flow": flow, "run_id": run_id, "heard_at": now}
         rows = [row | {"attribute": attribute} for attribute in sorted(heard)]
         with self._database.write() as connection:
-            gone = heard_in_full.c.attribute.not_in([*paired])
-            connection.execute(delete(heard_in_full).where(heard_in_full.c.flow == flow, gone))
+            unpaired = heard_in_full.c.attribute.not_in([*paired])
+            connection.execute(delete(heard_in_full).where(heard_in_full.c.flow == flow, unpaired))
             gone = and_(consents.c.flow == flow, consents.c.attribute.not_in([*paired]))
             connection.execute(delete(consents).where(gone, consents.c.dynamics_no.is_not(True)))
             unheard = {"campaign_no": None, "campaign_at": None, "agreed": True, "ours": False}

@@ -55,9 +55,7 @@ def looked_at(flow: str, mapping_sha: str, now: datetime) -> Iterator[Update]:
     """Statements that remember that the staged keys have been looked at by this version of the mapping, to no avail."""
     for table in (rejections, parked):
         among = table.c.source_key.in_(select(wanted.c.source_key))
-        yield update(table).where(table.c.flow == flow, among).values(
-            last_seen=now, mapping_sha=mapping_sha
-        )
+        yield update(table).where(table.c.flow == flow, among).values(last_seen=now, mapping_sha=mapping_sha)
 
 
 def _is_due(table: Any, now: datetime) -> ColumnElement[bool]:

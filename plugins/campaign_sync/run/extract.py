@@ -57,8 +57,8 @@ class Piece(NamedTuple):
 class Source:
     """The pages of one window, cut into pieces; afterwards `ended` says how the read ended.
 
-    :param unseen_is_deleted: whether a row that is known and not shown any more counts as deleted. Else only one does that the
-        change feed names, and the others are in `unseen`.
+    :param unseen_is_deleted: whether a row that is known and not shown any more counts as deleted. Else only one does
+        that the change feed names, and the others are in `unseen`.
     """
 
     def __init__(
