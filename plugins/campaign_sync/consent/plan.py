@@ -167,8 +167,10 @@ def _campaign(known: Said, heard: Heard, attribute: str, told_at: datetime | Non
         at = _later(at, known.at)
     if no is False and known.no and not heard.fresh and not _after(heard.at, known.at):
         return known  # a file that was written before: its yes may have no time of its own
-    if no is False and told_at and not _after(at, told_at):
-        at = None  # we have overwritten it since, or cannot know: it lifts nothing, and is overwritten once more
+    if no is False and told_at and not _after(at, told_at + OURS):
+        # We have overwritten it since, or cannot know; nor whether a no that was taken for ours was said after it. It
+        # lifts nothing, and is overwritten once more.
+        at = None
     # A person who says no once more says it later, so that no yes between the two lifts it; our own no is no news.
     return hear(known, no, at, record=bool(no) and not is_echo(at, told_at) and _after(at, known.at))
 
