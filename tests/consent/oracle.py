@@ -33,9 +33,7 @@ class Oracle:
     seen: dict[Place, int] = field(default_factory=dict)  # the latest row that it remembers
     said: dict[Place, bool | None] = field(default_factory=dict)  # what it remembers of Dynamics
     read: dict[Place, int] = field(default_factory=dict)  # and when that was
-    met: dict[Place, tuple[int, int]] = field(
-        default_factory=dict
-    )  # Campaign's row when both had been heard; when
+    met: dict[Place, tuple[int, int]] = field(default_factory=dict)  # of each side, when both had been heard
 
     # -- what the flow knows -----------------------------------------------------------------------------------
 
@@ -68,11 +66,11 @@ class Oracle:
 
     def was_told(self, key: str, attribute: str) -> None:
         """The flow remembers what it told Campaign: what is said there from now on is news."""
-        self.met.setdefault((key, attribute), (self.sides.order, self.sides.order))
+        self.met.setdefault((key, attribute), (self.sides.order, self.read[key, attribute]))
 
     def _meet(self, place: Place) -> None:
         if self.said.get(place) is not None and place in self.seen:
-            self.met.setdefault(place, (self.seen[place], self.sides.order))
+            self.met.setdefault(place, (self.seen[place], self.read.get(place, 0)))
 
     def profile_goes(self, key: str, exported: Iterable[Row]) -> None:
         """What was said in it and read by nobody, nor stands in a file, nobody will ever know."""
