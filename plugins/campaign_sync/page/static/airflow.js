@@ -45,6 +45,15 @@ function leave(event, href) {
   parent.dispatchEvent(new parent.PopStateEvent("popstate", { state: null }));
 }
 
+/** Shows the room's address in the address bar of Airflow, so that a reload, or a link that is sent, opens it again. */
+export function showAddress() {
+  if (parent === window || !parent.location.pathname.endsWith(`/plugin/campaign-sync${location.pathname}`)) return;
+  if (parent.location.hash === location.hash) return;
+  const { state } = parent.history;
+  parent.history.replaceState(state, "", parent.location.pathname + location.hash);
+  parent.dispatchEvent(new parent.PopStateEvent("popstate", { state }));
+}
+
 /** What to show when an answer is a problem. */
 export function problemBox(error, again) {
   if (error.status === undefined) console.error(error);

@@ -1,6 +1,6 @@
 // The frame of the page: which room the address asks for, and that it stays up to date while somebody looks.
 
-import { problemBox } from "./airflow.js";
+import { problemBox, showAddress } from "./airflow.js";
 import { el } from "./element.js";
 import { showFlow } from "./flow.js";
 import { showFlows } from "./flows.js";
@@ -69,6 +69,7 @@ function open(event) {
   room(path, Object.fromEntries(new URLSearchParams(query)), stay);
   if (event?.type === "hashchange") main.focus({ preventScroll: true }); // else a reader would stay where the link was
   scrollTo(0, 0);
+  showAddress();
 }
 
 // The address after # is the room's: the link must not change it.

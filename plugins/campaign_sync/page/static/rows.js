@@ -1,6 +1,6 @@
 // The room "Rejected and parked rows": searched by key, rule and run; the address says what is looked for.
 
-import { ask, emptyBox, problemBox } from "./airflow.js";
+import { ask, emptyBox, problemBox, showAddress } from "./airflow.js";
 import { el, replace, say, table } from "./element.js";
 import { counted, moment, plural } from "./words.js";
 
@@ -46,6 +46,7 @@ function wantedOf(form) {
 function remember(wanted) {
   const told = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
   history.replaceState(null, "", `#/rows?${told}`); // does not open the room anew
+  showAddress();
 }
 
 async function find(wanted, results, signal) {
