@@ -70,12 +70,8 @@ class Consents:
 
     def contact(self, flow: str, key: str) -> list[Entry]:
         """Every attribute of one contact, in order."""
-        more = (consents.c.mapping_sha, consents.c.run_id, consents.c.updated_at)
-        query = select(consents.c.attribute, *more, *_TOLD)
-        query = query.where(consents.c.flow == flow, consents.c.source_key == key)
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(consents.c.attribute)).all()
-        return [Entry(row[0], _kept(row[4:]), *row[1:4]) for row in rows]
+            return entries_of(connection, flow, key)
 
     def keep(
         self,
@@ -224,6 +220,15 @@ class Consents:
         for table in tables:
             gone = table.c.source_key.in_(select(wanted.c.source_key))
             connection.execute(delete(table).where(table.c.flow == flow, gone))
+
+
+def entries_of(connection: Connection, flow: str, key: str) -> list[Entry]:
+    """Every attribute of one contact, in order."""
+    more = (consents.c.mapping_sha, consents.c.run_id, consents.c.updated_at)
+    query = select(consents.c.attribute, *more, *_TOLD)
+    query = query.where(consents.c.flow == flow, consents.c.source_key == key)
+    rows = connection.execute(query.order_by(consents.c.attribute)).all()
+    return [Entry(row[0], _kept(row[4:]), *row[1:4]) for row in rows]
 
 
 def _kept(told: Sequence[Any]) -> Kept:

@@ -12,12 +12,22 @@ export class Problem extends Error {
 }
 
 /** What the API says at an address; `asked` are its parameters, empty ones left out. Throws Problem. */
-export async function ask(path, asked = {}, signal = undefined) {
+export function ask(path, asked = {}, signal = undefined) {
   const address = new URL(`api/${path}`, document.baseURI);
   for (const [name, value] of Object.entries(asked)) if (value) address.searchParams.set(name, value);
+  return answered(address, { headers: { Accept: "application/json" }, signal });
+}
+
+/** What the API says to a POST of `question` as JSON. Throws Problem. */
+export function send(path, question, signal = undefined) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  return answered(new URL(`api/${path}`, document.baseURI), { method: "POST", headers, body: JSON.stringify(question), signal });
+}
+
+async function answered(address, how) {
   let answer;
   try {
-    answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+    answer = await fetch(address, { credentials: "same-origin", ...how });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "Airflow does not answer", "Look whether its API server runs, then try again");
