@@ -22,6 +22,8 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    and_,
+    or_,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -233,13 +235,17 @@ consents = (
     )
 )
 
-# Few consents wait for a person among millions, and people ask for them.
+#: A yes that waits for a person: somebody says no, and it is open whether that holds.
+UNDECIDED = and_(consents.c.agreed.is_(None), or_(consents.c.dynamics_no, consents.c.campaign_no))
+
+# Few are among millions, and people ask for them, the longest waiting first.
 Index(
     "consents_undecided",
     consents.c.flow,
+    consents.c.updated_at,
     consents.c.source_key,
-    sqlite_where=consents.c.agreed.is_(None),
-    postgresql_where=consents.c.agreed.is_(None),
+    sqlite_where=UNDECIDED,
+    postgresql_where=UNDECIDED,
 )
 
 # Which events wait for one contact.

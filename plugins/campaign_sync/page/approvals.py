@@ -25,12 +25,13 @@ from campaign_sync.page.rows import Text
 from campaign_sync.page.sources import ledger, run_document, run_folder
 from campaign_sync.rows.storage import documents, find_document
 from campaign_sync.run.guard import HARMS
+from campaign_sync.run.report import SAMPLE
 from campaign_sync.run.setting import GUARD, HARM, SETTING
 
 #: What guards limit → what would become of the records or contacts.
 HARMED = HARMS | CONTACTS.harms
 
-#: Of the contacts that wait for a run which asks, so many are counted and told.
+#: Of the opt-ins that wait for a run which asks, so many are counted.
 MOST = 1000
 
 
@@ -64,6 +65,7 @@ class Held(BaseModel):
     """Opt-ins that wait for a run in which a person is asked."""
 
     flow: str
+    since: datetime = Field(description="When the one was found that waits longest.")
     contacts: int
     more: bool = Field(description="There are more than were counted.")
     some: list[str]
@@ -163,7 +165,8 @@ def _harm(name: str, told: dict[str, Any], limits: dict[str, Any]) -> Harm:
 
 def _held(flow: str) -> Held | None:
     """Contacts with a yes that no run could tell unasked."""
-    found = Consents(ledger()).undecided(flow, MOST + 1)
+    found = Consents(ledger()).longest_undecided(flow, MOST + 1)
     if not found:
         return None
-    return Held(flow=flow, contacts=min(len(found), MOST), more=len(found) > MOST, some=found[:20])
+    keys = list(dict.fromkeys(key for key, _ in found[:MOST]))
+    return Held(flow=flow, contacts=len(keys), more=len(found) > MOST, since=found[0][1], some=keys[:SAMPLE])

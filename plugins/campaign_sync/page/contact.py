@@ -153,7 +153,7 @@ class ContactAnswer(BaseModel):
     events: list[EventsAnswer]
 
 
-@router.get("/contacts/{key}")
+@router.get("/contacts/{key:path}")
 def contact(key: Key, session: SessionDep, readable: ReadableDagsFilterDep) -> ContactAnswer:
     """What became of a contact, or of a row of any flow: what was sent, rejected or waits, opt-outs, events."""
     flows = {flow.dag_id: flow for flow in flows_of(session, readable.value or ())}

@@ -95,7 +95,7 @@ function heldBack(each) {
   const many = each.more ? `More than ${number(each.contacts)} contacts wait` : `${plural(each.contacts, "contact waits", "contacts wait")}`;
   return el("section", { class: "box" },
     el("h2", {}, el("a", { href: `#/flows/${encodeURIComponent(each.flow)}` }, each.flow), " ", el("span", { class: "badge approval" }, "Opt-ins held back")),
-    el("p", {}, `${many} to be opted in, which no run does unasked.`),
+    el("p", {}, `${many} to be opted in, which no run does unasked. Since `, moment(each.since), "."),
     el("p", {}, "Start ", airflowLink(`dags/${encodeURIComponent(each.flow)}`, "its DAG"), " with “Decide about opt-ins”: it asks here then. Until then all else goes on."),
     el("details", {}, el("summary", {}, "Some of them"), el("ul", { class: "keys" }, each.some.map((key) => el("li", {}, keyOf(key))))));
 }

@@ -57,7 +57,7 @@ function answer(told) {
       el("h2", { id: "verdict" }, `${told.said}.`, " ", fate(told.fate)),
       when(told),
       el("p", { class: "quiet" }, el("code", {}, told.key), told.flow ? [" in ", flowLink(told.flow)] : "")),
-    told.flows.length ? section("flows", "In each flow", told.flows.map((each) => inFlow(told.key, each))) : null,
+    told.flows.length ? section("flows", "In each flow", told.flows.map((each) => inFlow(told, each))) : null,
     told.opt_outs.length ? section("opt-outs", "Opt-outs", told.opt_outs.map(optOuts)) : null,
     section("events", "E-mail events", events(told.events)),
   ].filter(Boolean);
@@ -77,13 +77,12 @@ const keyLink = (key) => el("a", { href: contactAddress(key) }, el("code", {}, k
 const runLink = (flow, run) => (run
   ? el("a", { href: `#/flows/${encodeURIComponent(flow)}?${new URLSearchParams({ run })}`, class: "run" }, run) : "two runs at once");
 
-function inFlow(key, each) {
+function inFlow(told, each) {
   const { sent, rejected, waits } = each;
-  const preview = `#/preview?${new URLSearchParams({ flow: each.flow, keys: key })}`;
+  const preview = `#/preview?${new URLSearchParams({ flow: each.flow, keys: told.key })}`;
   return el("article", { class: "box" },
     el("h3", {}, flowLink(each.flow), " ", fate(each.fate)),
-    el("p", {}, `${each.said}.`),
-    when(each),
+    each.flow === told.flow ? null : [el("p", {}, `${each.said}.`), when(each)],
     waits ? el("p", {}, "Waits for ", keyLink(waits.waits_key), waits.waits_for ? [" of ", flowLink(waits.waits_for)] : "", waits.because ? `: ${waits.because}.` : ".") : null,
     sent ? facts(
       [sent.hash ? "Last sent" : "Last looked at", moment(sent.updated_at)], ["By the run", runLink(each.flow, sent.run_id)],

@@ -1,6 +1,6 @@
 // The room "Preview": an edited mapping against live rows. It shows people's data to whoever may edit the flow.
 
-import { ask, emptyBox, problemBox, send } from "./airflow.js";
+import { act, ask, emptyBox, problemBox } from "./airflow.js";
 import { el, replace, say, table } from "./element.js";
 import { plural } from "./words.js";
 
@@ -47,7 +47,7 @@ function draw(flows, asked, room, signal) {
     try {
       const keys = form.elements.keys.value.split(/[\s,;]+/).filter(Boolean);
       const question = { text: text.value, keys, limit: Number(form.elements.limit.value) };
-      const told = await send(`flows/${encodeURIComponent(flow.value)}/preview`, question, signal);
+      const told = await act(`flows/${encodeURIComponent(flow.value)}/preview`, question);
       replace(results, told.problems.length ? problems(told.problems, text) : shown(told));
       say(told.problems.length ? `${plural(told.problems.length, "problem")} in the mapping` : `${plural(told.rows.length, "row")} shown`);
     } catch (error) {
