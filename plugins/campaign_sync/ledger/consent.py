@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, literal, or_, select
+from sqlalchemy import Connection, Select, delete, exists, func, literal, select
 
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import key_columns
-from campaign_sync.ledger.tables import consents, heard_in_full, parked, rejections
+from campaign_sync.ledger.tables import UNDECIDED, consents, heard_in_full, parked, rejections
 from campaign_sync.ledger.tables import staged_consents as staged
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.waiting import due_query, looked_at, waiting_query
@@ -70,12 +70,8 @@ class Consents:
 
     def contact(self, flow: str, key: str) -> list[Entry]:
         """Every attribute of one contact, in order."""
-        more = (consents.c.mapping_sha, consents.c.run_id, consents.c.updated_at)
-        query = select(consents.c.attribute, *more, *_TOLD)
-        query = query.where(consents.c.flow == flow, consents.c.source_key == key)
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(consents.c.attribute)).all()
-        return [Entry(row[0], _kept(row[4:]), *row[1:4]) for row in rows]
+            return entries_of(connection, flow, key)
 
     def keep(
         self,
@@ -139,14 +135,17 @@ class Consents:
 
     def undecided(self, flow: str, limit: int) -> list[str]:
         """Contacts with a yes that waits for a person, in order."""
-        query = (
-            select(consents.c.source_key)
-            .where(consents.c.flow == flow, consents.c.agreed.is_(None))
-            .where(or_(consents.c.dynamics_no, consents.c.campaign_no))
-        )
+        query = select(consents.c.source_key).where(consents.c.flow == flow, UNDECIDED)
         with self._database.read() as connection:
             ordered = query.distinct().order_by(consents.c.source_key).limit(limit)
             return [str(key) for key in connection.scalars(ordered)]
+
+    def longest_undecided(self, flow: str, limit: int) -> list[tuple[str, datetime]]:
+        """Each yes that waits for a person, the one first that waits longest: the contact, and since when."""
+        query = select(consents.c.source_key, consents.c.updated_at).where(consents.c.flow == flow, UNDECIDED)
+        ordered = query.order_by(consents.c.updated_at, consents.c.source_key).limit(limit)
+        with self._database.read() as connection:
+            return [(key, since) for key, since in connection.execute(ordered)]
 
     def contacts(self, flow: str) -> int:
         """Of how many contacts something is known."""
@@ -224,6 +223,15 @@ class Consents:
         for table in tables:
             gone = table.c.source_key.in_(select(wanted.c.source_key))
             connection.execute(delete(table).where(table.c.flow == flow, gone))
+
+
+def entries_of(connection: Connection, flow: str, key: str) -> list[Entry]:
+    """Every attribute of one contact, in order."""
+    more = (consents.c.mapping_sha, consents.c.run_id, consents.c.updated_at)
+    query = select(consents.c.attribute, *more, *_TOLD)
+    query = query.where(consents.c.flow == flow, consents.c.source_key == key)
+    rows = connection.execute(query.order_by(consents.c.attribute)).all()
+    return [Entry(row[0], _kept(row[4:]), *row[1:4]) for row in rows]
 
 
 def _kept(told: Sequence[Any]) -> Kept:

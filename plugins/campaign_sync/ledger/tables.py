@@ -22,10 +22,12 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    and_,
+    or_,
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 7  # a newer one only ever adds tables and indexes
+SCHEMA_VERSION = 8  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -232,6 +234,22 @@ consents = (
         sqlite_with_rowid=False,
     )
 )
+
+#: A yes that waits for a person: somebody says no, and it is open whether that holds.
+UNDECIDED = and_(consents.c.agreed.is_(None), or_(consents.c.dynamics_no, consents.c.campaign_no))
+
+# Few are among millions, and people ask for them, the longest waiting first.
+Index(
+    "consents_undecided",
+    consents.c.flow,
+    consents.c.updated_at,
+    consents.c.source_key,
+    sqlite_where=UNDECIDED,
+    postgresql_where=UNDECIDED,
+)
+
+# Which events wait for one contact.
+Index("waiting_events_by_contact", waiting_events.c.flow, waiting_events.c.contact)
 
 heard_in_full = Table(  # of which opt-out attributes both sides were heard in full, by a run that ended well
     "heard_in_full",

@@ -21,8 +21,9 @@ from starlette.types import ASGIApp
 
 from campaign_sync import __version__
 from campaign_sync.errors import SyncError
-from campaign_sync.page import flow, flows, rows
+from campaign_sync.page import approvals, contact, flow, flows, preview, rows
 from campaign_sync.page.headers import SafeHeaders
+from campaign_sync.page.same_origin import SmallBodies
 
 STATIC = Path(__file__).parent / "static"
 
@@ -43,7 +44,7 @@ def application() -> ASGIApp:
         title="campaign_sync",
         version=__version__,
         description="What flows do, and which rows wait or were rejected. Behind Airflow's login; what is told of a "
-        "flow needs the right to read its DAG.",
+        "flow needs the right to read its DAG; a preview, which shows people's data, the right to edit it.",
         dependencies=[Depends(requires_authenticated())],
         # FastAPI's own pages for these are public, and load scripts from elsewhere.
         openapi_url=None,
@@ -51,7 +52,7 @@ def application() -> ASGIApp:
         redoc_url=None,
     )
     app.state.auth_manager = get_auth_manager()  # Airflow's dependencies look for it here (airflow.md §7.2)
-    for room in (flows, flow, rows):
+    for room in (flows, flow, rows, contact, approvals, preview):
         app.include_router(room.router, prefix="/api")
     app.get("/api/openapi.json", include_in_schema=False)(app.openapi)
     app.get("/{path:path}", include_in_schema=False)(_static)
@@ -59,7 +60,7 @@ def application() -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(SyncError, _unable)
     app.add_exception_handler(Exception, _broken)
-    return SafeHeaders(_without_traces(app))
+    return SafeHeaders(SmallBodies(_without_traces(app)))
 
 
 def _without_traces(app: FastAPI) -> ASGIApp:

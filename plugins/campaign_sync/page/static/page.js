@@ -1,15 +1,22 @@
 // The frame of the page: which room the address asks for, and that it stays up to date while somebody looks.
 
-import { problemBox, showAddress } from "./airflow.js";
+import { showAddress } from "./address.js";
+import { problemBox } from "./airflow.js";
+import { countApprovals, showApprovals } from "./approvals.js";
+import { showContact } from "./contact.js";
 import { el } from "./element.js";
 import { showFlow } from "./flow.js";
 import { showFlows } from "./flows.js";
+import { showPreview } from "./preview.js";
 import { showRows } from "./rows.js";
 import { followTheme } from "./theme.js";
 
 const ROOMS = {
   flows: ([flow], asked, room) => (flow ? showFlow(flow, asked, room) : showFlows(room)),
   rows: (path, asked, room) => showRows(asked, room),
+  contact: ([key], asked, room) => showContact(key, room),
+  approvals: (path, asked, room) => showApprovals(room),
+  preview: (path, asked, room) => showPreview(asked, room),
 };
 const main = document.getElementById("main");
 
@@ -78,3 +85,4 @@ document.querySelector(".skip").addEventListener("click", (event) => { event.pre
 followTheme();
 addEventListener("hashchange", open);
 open();
+countApprovals();

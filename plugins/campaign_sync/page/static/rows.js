@@ -1,6 +1,8 @@
 // The room "Rejected and parked rows": searched by key, rule and run; the address says what is looked for.
 
-import { ask, emptyBox, problemBox, showAddress } from "./airflow.js";
+import { showAddress } from "./address.js";
+import { ask, emptyBox, problemBox } from "./airflow.js";
+import { contactAddress } from "./contact.js";
 import { el, replace, say, table } from "./element.js";
 import { counted, moment, plural } from "./words.js";
 
@@ -111,7 +113,7 @@ function listed(what, rows) {
   const flow = { head: "Flow", cell: (row) => el("a", { href: `#/flows/${encodeURIComponent(row.flow)}` }, row.flow) };
   const run = { head: "Last looked at", cell: (row) =>
     el("a", { href: `#/flows/${encodeURIComponent(row.flow)}?run=${encodeURIComponent(row.run_id)}`, class: "run", title: row.run_id }, moment(row.last_seen)) };
-  const key = { head: "Key", cell: (row) => el("code", {}, row.source_key) };
+  const key = { head: "Key", cell: (row) => el("a", { href: contactAddress(row.source_key) }, el("code", {}, row.source_key)) };
   const since = { head: "Since", cell: (row) => moment(row.first_seen) };
   const reason = { head: "Why", cell: (row) => row.reason };
   if (what === "parked")
