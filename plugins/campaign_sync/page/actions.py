@@ -55,6 +55,8 @@ class AgainAsked(Asked):
     def _one_of_them(self) -> Self:
         if [self.key is not None, self.rule is not None, self.all].count(True) != 1:
             raise ValueError
+        if self.key is not None and not plain_key(self.key):
+            raise ValueError  # braces alone: no key is not all keys
         return self
 
     def which(self) -> Which:
