@@ -19,7 +19,7 @@ NOTHING = "No row is rejected like that, or not any more"
 
 #: An event's row is in Campaign's export file: we do not keep it, so there is nothing of ours to look at again.
 FROM_ITS_FILE = (
-    "No run can look at them by itself, as their rows are in Campaign's export files: once the reason is mended, move "
+    "cannot be tried again from here, as only Campaign's export files have the rows: once the reason is mended, move "
     "the file back from the folder of those that are done, or export its time again (docs/export_workflows.md)"
 )
 
@@ -48,12 +48,9 @@ def try_again(database: Database, flow: str, kind: Kind, which: Which) -> Again:
 def _events(waiting: int, others: int) -> Again:
     told = []
     if waiting:
-        told.append(
-            f"The next run looks for the contact of {_counted(waiting, 'events')}, as every run does"
-            f"{'; the others come from their file only' if others else ''}"
-        )
+        told.append(f"The next run looks for the contact of {_counted(waiting, 'events')}, as every run does")
     if others:
-        told.append(f"{_counted(others, 'events')} cannot be tried again from here. {FROM_ITS_FILE}")
+        told.append(f"{_counted(others, 'events')} {FROM_ITS_FILE}")
     return Again(waiting, others, ". ".join(told) or NOTHING)
 
 

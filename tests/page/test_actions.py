@@ -17,7 +17,7 @@ from tests.flows.on_foot import walk
 from tests.flows.systems import Systems
 from tests.flows.test_privacy import MARKER, plant
 from tests.flows.test_rejected_rows import ENUMERATION
-from tests.ledger.test_searching import put
+from tests.ledger.test_searching import NOON, put
 from tests.page.conftest import BROKEN, FLOW
 
 AGAIN, SOURCE = f"api/flows/{FLOW}/again", f"api/flows/{FLOW}/source"
@@ -89,6 +89,19 @@ def test_two_people_at_once_start_one_run(act, filled, audited):
     assert [who for _, _, who, _ in audited()] == ["user", "admin"]
 
 
+def test_a_dry_run_that_waits_does_not_do_it(act, filled):
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(
+            DagRun(dag_id=FLOW, run_id="dry", run_type="manual", state="queued", conf={"dry_run": True},
+                   run_after=NOON)
+        )  # fmt: skip
+    assert act(AGAIN, all=True).json()["run"] == "started"
+    assert len(runs_of(FLOW)) == 2
+
+
 def test_a_paused_flow_starts_no_run_and_says_what_to_do(act, filled):
     pause(FLOW, paused=True)
     said = act(AGAIN, all=True).json()
@@ -134,8 +147,8 @@ def test_contacts_who_could_not_be_told_are_due_at_once(act, ledger):
 @pytest.mark.parametrize(
     "asked",
     [
-        {}, {"all": False}, {"key": ""}, {"key": " {} "}, {"key": "a\x00b"}, {"key": "a" * 251}, {"rule": "a", "key": "b"},
-        {"all": True, "rule": "a"}, {"all": True, "note": MARKER},
+        {}, {"all": False}, {"key": ""}, {"key": " {} "}, {"key": "a\x00b"}, {"key": "a" * 251},
+        {"rule": "a", "key": "b"}, {"all": True, "rule": "a"}, {"all": True, "note": MARKER},
     ],
     ids=str,
 )  # fmt: skip

@@ -47,18 +47,19 @@ def note(session: Session, event: str, flow: str, user: str, **what: str) -> Non
 
 
 def start_run(session: Session, flow: str, user: str, by: DagRunTriggeredByType) -> Started:
-    """Start a run of a flow, unless one waits to be started: that one reads what this one would."""
+    """Start a run of a flow, unless a plain one waits to be started: that one reads what this one would."""
     dag = session.scalar(select(DagModel).where(DagModel.dag_id == flow, DagModel.is_stale.is_(False)))
     if dag is None or dag.has_import_errors:
         return Started("unknown")
     if dag.is_paused:
         return Started("paused")
-    # A backfill's run reads its own days only.
-    queued = select(DagRun.run_id).where(
+    # A backfill's run reads its own days only, and a form may ask for a dry run, or for other rows.
+    queued = select(DagRun.run_id, DagRun.conf).where(
         DagRun.dag_id == flow, DagRun.state == DagRunState.QUEUED, DagRun.run_type != DagRunType.BACKFILL_JOB
     )
-    if (waits := session.scalar(queued.limit(1))) is not None:
-        return Started("waits", waits)
+    for run_id, conf in session.execute(queued):
+        if not conf:
+            return Started("waits", run_id)
     try:
         run = trigger_dag(flow, triggered_by=by, triggering_user_name=user, session=session)
     except DagRunAlreadyExists:

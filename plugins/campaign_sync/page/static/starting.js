@@ -43,7 +43,7 @@ function pause(flow, room) {
 function choose(flow, room) {
   attempt(`${flow.flow} was not started`, async () => {
     const { params = {} } = await airflowApi(dag(flow.flow, "/details"));
-    const form = Object.fromEntries(Object.entries(params ?? {}).map(([name, param]) => [name, param.schema ?? {}]));
+    const form = Object.fromEntries(Object.entries(params ?? {}).map(([name, param]) => [name, { title: param.schema?.title ?? name, told: param.description }]));
     const long = form.replay && LONG[flow.direction];
     const radio = (value, title, told) => el("label", { class: "choice" },
       el("input", { type: "radio", name: "what", value, checked: value === "changes" }), ` ${title}`, told ? el("span", { class: "quiet" }, told) : null);
@@ -52,11 +52,11 @@ function choose(flow, room) {
     const content = [
       el("fieldset", { class: "choices" }, el("legend", {}, "What to read"),
         radio("changes", flow.direction === "to_dynamics" ? "The files that are there" : "What has changed"),
-        form.replay ? radio("replay", `Everything again (${form.replay.title})`, long || form.replay.description) : null,
+        form.replay ? radio("replay", `Everything again (${form.replay.title})`, long || form.replay.told) : null,
         form.since && form.until ? radio("between", "What was modified between two times", "It is sent again, whether it changed or not: one engine call for each record.") : null),
       form.since && form.until ? el("div", { class: "search times", hidden: true }, time("since"), time("until")) : null,
       form.dry_run ? el("label", { class: "choice" }, el("input", { type: "checkbox", name: "dry_run" }), ` ${form.dry_run.title}`,
-        el("span", { class: "quiet" }, form.dry_run.description)) : null,
+        el("span", { class: "quiet" }, form.dry_run.told)) : null,
     ];
     if (room.left.signal.aborted) return;
     const shown = dialog({ title: `Start ${flow.flow}`, content, act: "Start", signal: room.left.signal,
