@@ -83,7 +83,9 @@ class AirflowApi:
 
     def wait_for_question(self, dag_id: str, run_id: str, seconds: float) -> None:
         """Return when a run asks a person."""
-        path = f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}/taskInstances?state=awaiting_input"
+        path = (
+            f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}/taskInstances?state=awaiting_input"
+        )
         deadline = time.monotonic() + seconds
         while not self.get(path)["task_instances"]:
             if time.monotonic() > deadline:

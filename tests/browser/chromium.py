@@ -20,9 +20,7 @@ def install() -> str:
     if find():
         return ""
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        return (
-            "The tests in a browser are skipped: there is no Chromium here. On Debian: `apt-get install chromium`."
-        )
+        return "The tests in a browser are skipped: there is no Chromium here. On Debian: `apt-get install chromium`."
     print("Installing Chromium for the tests of the page (a minute) …", flush=True)
     quiet = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

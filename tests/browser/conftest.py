@@ -77,7 +77,9 @@ def theme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def person_of(browser: Browser, everything: World, shots: Path, theme: str) -> Iterator[Callable[..., Person]]:
+def person_of(
+    browser: Browser, everything: World, shots: Path, theme: str
+) -> Iterator[Callable[..., Person]]:
     """Somebody of a role who is logged in, at a desk or with a phone: one tab for each, kept for all tests."""
     from tests.browser.person import Person
 
@@ -85,7 +87,9 @@ def person_of(browser: Browser, everything: World, shots: Path, theme: str) -> I
 
     def person(role: str = "admin", phone: bool = False) -> Person:
         if (role, phone) not in known:
-            more: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True} if phone else {"viewport": DESK}
+            more: dict[str, Any] = (
+                {"viewport": PHONE, "is_mobile": True, "has_touch": True} if phone else {"viewport": DESK}
+            )
             context = browser.new_context(color_scheme=theme, locale="en-GB", **more)
             context.set_default_timeout(PATIENCE)
             (shots / theme).mkdir(exist_ok=True)

@@ -237,7 +237,9 @@ def ledger_away(world: World) -> Iterator[None]:
 def test_is_told_that_the_ledger_is_away_and_goes_on_when_it_is_back(admin, everything):
     with ledger_away(everything):
         admin.link(CONTACTS).click()
-        admin.reads("The ledger or the storage cannot be read now.", re.compile("See error [0-9a-f]{8} in the log"))
+        admin.reads(
+            "The ledger or the storage cannot be read now.", re.compile("See error [0-9a-f]{8} in the log")
+        )
         admin.keeps("the ledger is away")
     admin.button("Try again").click()
     admin.sees("Mapping")

@@ -6,7 +6,6 @@ Not for looking at it (`person`).
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +83,9 @@ def _mappings(folder: Path) -> Path:
         (folder / f"{name}.yaml").write_text((shipped / f"{name}.yaml").read_text() + BY_HAND)
     with open(folder / f"{VENDORS}.yaml", "a") as vendors:
         vendors.write("guard: {deletes: 1}\n")
-    (folder / f"{BROKEN}.yaml").write_text("description: Somebody is not done yet.\nextract: {tabel: contact}\n")
+    (folder / f"{BROKEN}.yaml").write_text(
+        "description: Somebody is not done yet.\nextract: {tabel: contact}\n"
+    )
     return folder
 
 
