@@ -153,7 +153,7 @@ def _run(asked: dict[str, Any]) -> dict[str, Any]:
             timeout=SECONDS + 5,
             check=True,
         )
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:
         raise HTTPException(504, f"This took more than {SECONDS} seconds, and was ended") from None
     except subprocess.CalledProcessError as error:

@@ -1,4 +1,4 @@
-"""The process of one preview: a question as JSON on stdin, its answer as JSON on stdout.
+"""The process of one preview: a question as JSON on stdin, its answer as the last line of stdout.
 
 A process of its own, because a mapping that somebody is writing may hold a pattern that never ends, which stops all
 threads of a process, and because the API server is to have neither pandas nor people's data in its memory.
@@ -7,10 +7,10 @@ threads of a process, and because the API server is to have neither pandas nor p
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,13 @@ PLACES = ("folder", "delivery_logs", "tracking_logs")
 def main() -> None:
     """Answer one question."""
     signal.alarm(SECONDS)  # also if nobody is left who could end this process
-    answers = sys.stdout
-    asked = json.load(sys.stdin)
-    # Airflow and Great Expectations log to stdout; only the answer belongs there.
-    with redirect_stdout(sys.stderr):
-        answer = _answered(asked)
-    json.dump(answer, answers)
+    # Airflow and Great Expectations log to stdout, whatever it is called; from here on that is where errors go. What
+    # was said while they were imported is told apart by the end of its line.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    answer = _answered(json.load(sys.stdin))
+    answers.write(f"\n{json.dumps(answer)}")
+    answers.close()
 
 
 def parsed(text: bytes, path: Path) -> Mapping | EventMapping:
