@@ -1,4 +1,4 @@
-"""The browser of these tests: the system's Chromium or Chrome; `python -m tests.browser.chromium` has apt install it."""
+"""The browser of these tests: the system's Chromium or Chrome. As a program, it has apt install one."""
 
 from __future__ import annotations
 
@@ -34,4 +34,5 @@ def install() -> str:
 
 
 if __name__ == "__main__":
-    print(install(), end="\n" if not find() else "")
+    if problem := install():
+        print(problem)

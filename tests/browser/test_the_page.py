@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -15,6 +15,9 @@ import pytest
 
 from tests.browser import world as there
 from tests.browser.world import BROKEN, CONTACTS, EVENTS, OPT_OUTS, STORE, STORES, TOO_LONG, VENDORS, World
+
+#: A contact that nobody knows.
+NOBODY = "40000000-0000-4000-8000-00000000000d"
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make dev`")
 expect = playwright.expect
@@ -39,7 +42,7 @@ def test_reads_what_the_last_run_did(admin):
     expect(admin.card(CONTACTS)).to_contain_text("9 updated")
     admin.link("Last run", admin.card(CONTACTS)).click()
     admin.sees("One run")
-    admin.reads("changes since the run before" if False else "9 updated", "Batches")
+    admin.reads("9 updated", "changes since the last run")
     admin.keeps("what a run did")
 
 
@@ -120,7 +123,7 @@ def test_opens_the_data_docs_of_a_run(admin):
 
 
 def test_sees_why_a_row_was_rejected(admin):
-    admin.card(CONTACTS).get_by_role("link", name="4", exact=True).click()
+    admin.link(f"4 rejected rows of {CONTACTS}").click()
     admin.sees("Rejected and parked rows")
     expect(admin.row(TOO_LONG)).to_contain_text("firstName")
     expect(admin.row(TOO_LONG)).to_contain_text("30")
@@ -148,7 +151,7 @@ def test_shows_the_rows_of_one_rule(admin):
 
 
 def test_sees_what_a_parked_row_waits_for_and_why_that_is_not_there(admin):
-    admin.link("1", admin.card(STORES)).click()
+    admin.link(f"5 waiting rows of {STORES}").click()
     admin.sees("Rejected and parked rows")
     expect(admin.row(STORE)).to_contain_text(CONTACTS)
     admin.keeps("parked rows")
@@ -169,12 +172,24 @@ def test_finds_nothing_and_is_told_where_to_look_next(admin):
 
 def test_a_link_that_somebody_sent_and_a_reload_open_the_same_room(admin):
     admin.link("Rejected and parked rows").click()
+    admin.sees("Rejected and parked rows")
+    admin.tab.go_back()
+    admin.sees("Flows")
+    admin.tab.go_forward()
     admin.page.get_by_label("Key begins with").fill(TOO_LONG)
     expect(admin.tab).to_have_url(re.compile(f"/plugin/campaign-sync/.*#/rows.*{TOO_LONG}"))
     admin.tab.reload()
     expect(admin.row(TOO_LONG)).to_be_visible()
-    admin.tab.go_back()
-    admin.sees("Flows")
+
+
+def test_the_page_follows_when_somebody_switches_the_theme(admin, theme):
+    other = {"light": "dark", "dark": "light"}[theme]
+    root = admin.page.locator("html")
+    expect(root).to_have_class(theme)
+    admin.tab.emulate_media(color_scheme=other)
+    expect(root).to_have_class(other)
+    admin.tab.emulate_media(color_scheme=theme)
+    expect(root).to_have_class(theme)
 
 
 def test_works_with_the_keyboard_alone(admin):
@@ -259,13 +274,123 @@ def test_what_was_shown_stays_when_airflow_does_not_answer(admin):
     expect(admin.row(TOO_LONG)).to_be_visible()
 
 
-# --- who may what ------------------------------------------------------------------------------------------
+# --- one contact, approvals, preview -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key, said", [(TOO_LONG, "Rejected"), (there.NO_ADDRESS, "Rejected"), (NOBODY, "Never seen")]
+)
+def test_asks_why_a_contact_is_not_in_campaign(admin, key, said):
+    admin.link("Contact").click()
+    admin.page.get_by_label("Contact id, or the key of another row").fill(key)
+    admin.button("Look it up").click()
+    expect(admin.page.get_by_role("heading", level=2).filter(has_text=said).first).to_be_visible()
+    admin.keeps(f"why is it not in Campaign, {said} {key[:1]}")
+
+
+def test_asks_about_a_contact_on_the_phone(with_a_phone):
+    with_a_phone.go_to(f"contact/{TOO_LONG}")
+    expect(
+        with_a_phone.page.get_by_role("heading", level=2).filter(has_text="Rejected").first
+    ).to_be_visible()
+    with_a_phone.fits()
+    with_a_phone.keeps("a contact on the phone")
+
+
+def test_sees_what_a_guard_holds_and_where_to_decide(admin):
+    admin.link(re.compile("^Approvals")).click()
+    admin.sees(VENDORS)
+    admin.button("Show keys").click()
+    expect(admin.page.get_by_role("listitem").filter(has=admin.page.locator("code")).first).to_be_visible()
+    admin.keeps("approvals")
+    admin.link("Decide in Airflow").click()
+    expect(admin.tab).to_have_url(re.compile(f"/dags/{VENDORS}/runs/.+/required_actions"))
+    expect(admin.tab.get_by_role("button", name="Approve").first).to_be_visible()
+
+
+def test_previews_an_edited_mapping_and_is_shown_its_mistakes(admin):
+    admin.go_to(f"preview?flow={CONTACTS}&keys={TOO_LONG}")
+    admin.sees("Preview")
+    mapping = admin.page.get_by_role("textbox", name="Mapping")
+    expect(mapping).to_have_value(re.compile("firstName: "))
+    text = mapping.input_value()
+    mapping.fill(text.replace("table: contact", "tabel: contact"))
+    admin.button("Preview").click()
+    admin.reads("This mapping cannot be used yet.")
+    admin.keeps("a mistake in an edited mapping")
+    mapping.fill(text.replace("{from: firstname, using: [trim]}", "salutation"))
+    admin.button("Preview").click()
+    expect(admin.row("salutation").first).to_be_visible()
+    admin.reads(TOO_LONG)
+    admin.button("Preview").scroll_into_view_if_needed()
+    admin.keeps("a preview")
+
+
+# --- what somebody may do ----------------------------------------------------------------------------------
+
+
+def test_pauses_a_flow_and_lets_it_go_on(admin):
+    card = admin.card(STORES)
+    card.get_by_role("button", name="Pause", exact=False).first.click()
+    expect(card).to_contain_text("Paused")
+    admin.reads(re.compile(f"{STORES}: paused"))
+    admin.keeps("paused by hand")
+    card.get_by_role("button", name="Unpause").first.click()
+    expect(card).not_to_contain_text("Paused")
+
+
+def test_starts_a_flow_and_sees_it_run(admin, everything):
+    before = len(everything.airflow.runs(STORES))
+    admin.button(f"Start {STORES}").click()
+    admin.reads(re.compile(f"{STORES}: started"))
+    expect(admin.card(STORES)).to_contain_text("Running")
+    admin.keeps("a run under way")
+    assert len(everything.airflow.runs(STORES)) == before + 1
+
+
+def test_has_everything_read_again(admin, everything):
+    admin.card(STORES).get_by_role("button", name="Start with choices").first.click()
+    admin.page.get_by_role("radio", name=re.compile("Everything again")).check()
+    admin.keeps("start with choices")
+    admin.button("Read everything again").click()
+    admin.reads(re.compile(f"{STORES}: started"))
+    assert everything.airflow.runs(STORES)[-1]["conf"] == {"replay": True}
+
+
+def test_has_a_rejected_row_tried_again(admin):
+    admin.go_to(f"rows?flow={STORES}")
+    admin.sees("Rejected and parked rows")
+    admin.button(re.compile("^Try again [0-9a-f-]{36}$")).click()
+    admin.reads("Try this row again?")
+    admin.keeps("try again")
+    admin.page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    expect(admin.page.get_by_role("dialog")).to_have_count(0)
+    expect(admin.page.locator("#told")).not_to_be_empty()
+
+
+def test_looks_at_the_source_row_of_a_key_with_the_keyboard(admin):
+    admin.go_to(f"rows?key={TOO_LONG}")
+    opener = admin.button(f"Show the source row {TOO_LONG}")
+    opener.focus()
+    admin.tab.keyboard.press("Enter")
+    admin.reads("That you looked is noted in Airflow's audit log")
+    admin.page.get_by_role("dialog").get_by_role("button", name="Show it").press("Enter")
+    admin.reads("nora@alder.example")
+    admin.keeps("the source row")
+    admin.tab.keyboard.press("Escape")
+    expect(admin.page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
 
 
 def test_a_viewer_sees_everything_and_is_offered_nothing_to_do(viewer):
-    viewer.card(CONTACTS).get_by_role("link", name="4", exact=True).click()
+    expect(viewer.page.get_by_role("button")).to_have_count(0)
+    viewer.link(f"4 rejected rows of {CONTACTS}").click()
     expect(viewer.row(TOO_LONG)).to_be_visible()
+    expect(viewer.page.get_by_role("button", name=re.compile("again|source", re.IGNORECASE))).to_have_count(0)
     viewer.keeps("a viewer")
+    viewer.go_to(f"preview?flow={CONTACTS}")
+    viewer.reads("Ask an administrator of Airflow for the right.")
+    viewer.keeps("a viewer may not preview")
 
 
 # --- a newcomer --------------------------------------------------------------------------------------------
@@ -281,9 +406,10 @@ def test_a_newcomer_finds_out_why_a_contact_was_rejected(browser: Any, everythin
     newcomer = Person(context, address, shots)
     newcomer.log_in(user, password)
     newcomer.sees("Flows")
-    newcomer.link("Rejected and parked rows").click()
-    newcomer.page.get_by_label("Key begins with").fill(TOO_LONG)
-    expect(newcomer.page.get_by_role("row")).to_have_count(2)
-    expect(newcomer.row(TOO_LONG)).to_contain_text("firstName")
+    newcomer.link("Contact").click()
+    newcomer.reads("Why is this contact not in Campaign?")
+    newcomer.page.get_by_label("Contact id, or the key of another row").fill(TOO_LONG)
+    newcomer.button("Look it up").click()
+    newcomer.reads(re.compile("firstname: 40 characters, firstName takes 30"))
     newcomer.keeps("what a newcomer finds")
     context.close()

@@ -204,7 +204,7 @@ function fieldColumns(mapping) {
   return [
     mapping.kind === "events" ? { head: "Event", cell: (field) => field.group } : null,
     { head: mapping.kind === "opt_outs" ? "Dynamics" : "Source", cell: (field) => typed(field.source, field.source_type) },
-    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? el("span", { class: "badge" }, "key") : null] },
+    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge" }, "key")] : null] },
     { head: mapping.kind === "opt_outs" ? "The person" : "On the way", cell: onTheWay },
     mapping.kind !== "rows" ? null : { head: "Apply updates", cell: (field) => (field.updates ? "yes" : "no, first value stays") },
   ].filter(Boolean);

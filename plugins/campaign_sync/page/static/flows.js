@@ -57,11 +57,12 @@ export const badge = (flow) => el("span", { class: `badge ${flow.status}` }, STA
 /** What waits, what was rejected, and when it goes on. */
 export function standing(flow) {
   const rows = (what) => `#/rows?what=${what}&flow=${encodeURIComponent(flow.flow)}`;
-  const link = (what, count) => (count.rows ? el("a", { href: rows(what), id: `${what}-${flow.flow}` }, counted(count)) : "0");
+  const link = (what, count, word) => (count.rows
+    ? el("a", { href: rows(what), id: `${what}-${flow.flow}`, "aria-label": `${counted(count)} ${word} rows of ${flow.flow}` }, counted(count)) : "0");
   return facts(
-    ["Waiting", link("parked", flow.waiting)],
+    ["Waiting", link("parked", flow.waiting, "waiting")],
     ["Waits longest", flow.waiting_since ? duration(since(flow.waiting_since)) : "none"],
-    ["Rejected", link("rejected", flow.rejected)],
+    ["Rejected", link("rejected", flow.rejected, "rejected")],
     ["Next run by the clock", flow.paused ? "paused" : flow.next_run ? distance(flow.next_run) : "by hand only"],
   );
 }
