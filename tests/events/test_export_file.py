@@ -153,6 +153,7 @@ def test_a_file_of_a_header_and_nothing_else_has_no_rows(tmp_path: Path) -> None
         (lines({k: v for k, v in SEND.items() if k != "isProof"}), "has no column isProof", False),
         (lines(SEND | {"deliveryLabel": "Så"}).encode("latin-1"), "is not utf-8: choose", False),
         (lines(SEND).replace('"DM412"', '"DM412'), "a quote that is never closed", False),
+        ("x" * 200_000 + "\n", "is not a table: it has no header", False),
         (lines(SEND).replace("mirrorUrl", "status"), "names a column twice: status", False),
     ],
 )  # fmt: skip

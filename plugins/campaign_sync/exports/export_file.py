@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROWS = 10_000  # of a frame at most
 QUOTES = 'set " as string delimiter in Extract file'
 BLOCK = 8 * 1024 * 1024  # bytes that are parsed at once, and more than the longest line
+LONGEST_HEADER = 64 * 1024  # bytes
 
 
 class UnusableFile(Exception):
@@ -143,7 +144,10 @@ class ExportFile(ABC):
         """Our name of each column that is in the file → its header."""
         encoding = "utf-8-sig" if self.extract.encoding == "utf-8" else self.extract.encoding
         with self._opened() as file:
-            line = file.readline(BLOCK).decode(encoding, "replace")
+            begins = file.readline(LONGEST_HEADER + 1)
+        if len(begins) > LONGEST_HEADER:
+            raise UnusableFile("is not a table: it has no header")
+        line = begins.decode(encoding, "replace")
         found = next(csv.reader([line], delimiter=self.extract.delimiter), [])
         wanted, required = self.wanted(found)
         chosen = {name: header for name, header in wanted.items() if header in found}
