@@ -24,6 +24,11 @@ ADDRESSES = {
     "api/rules": {"flow": FLOW},
     "api/openapi.json": {},
 }
+#: Every address that acts, and what it is asked with.
+ACTIONS = {
+    f"api/flows/{FLOW}/again": {"all": True},
+    f"api/flows/{FLOW}/source": {"key": "00000001-0000-4000-8000-00000000aa01"},
+}
 #: There is no page to read yet: what counts is that nobody without rights is told so.
 MISSING = {f"api/flows/{FLOW}/docs": {"run": RUN, "batch": 1}}
 
@@ -62,14 +67,73 @@ def test_a_dag_that_is_no_flow_has_no_room(browser, name):
 
 def test_every_endpoint_is_tried_above_and_described(browser):
     described = browser("api/openapi.json").json()["paths"]
-    tried = {
-        re.sub(f"flows/({FLOW}|{BROKEN})", "flows/{dag_id}", address) for address in {**ADDRESSES, **MISSING}
-    }
-    assert set(described) == {f"/{address}" for address in tried - {"api/openapi.json"}}
-    for path, methods in described.items():
-        assert list(methods) == ["get"], f"{path} acts: try it as a viewer, too"
-        assert methods["get"]["summary"]
-        assert methods["get"]["description"]
+    tried = {"get": {**ADDRESSES, **MISSING}, "post": ACTIONS}
+    for method, addresses in tried.items():
+        paths = {f"/{re.sub(f'flows/({FLOW}|{BROKEN})', 'flows/{dag_id}', address)}" for address in addresses}
+        assert {path for path, methods in described.items() if method in methods} == paths - {
+            "/api/openapi.json"
+        }
+    for methods in described.values():
+        assert len(methods) == 1
+        for each in methods.values():
+            assert each["summary"]
+            assert each["description"]
+
+
+@pytest.mark.parametrize("address", ACTIONS)
+@pytest.mark.parametrize("role, status", [(None, 401), ("nobody", 403), ("viewer", 403)])
+def test_who_may_start_no_run_can_do_nothing(act, ledger, audited, address, role, status):
+    answer = act(address, role, **ACTIONS[address])
+    assert answer.status_code == status
+    assert answer.json()["remedy"]
+    assert audited() == []
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+@pytest.mark.parametrize("name", [ANOTHER, "nobody_knows_this", "reconcile_contacts_to_profiles"])
+@pytest.mark.parametrize("address", ACTIONS)
+def test_nothing_is_done_to_a_dag_that_is_no_flow(act, ledger, audited, address, name, role):
+    assert act(address.replace(FLOW, name), role, **ACTIONS[address]).status_code == 404
+    assert audited() == []
+
+
+@pytest.mark.parametrize("address", ACTIONS)
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://airflow"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": "text/plain"}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": ""}, 415),
+    ],
+    ids=str,
+)
+def test_what_another_sites_page_sends_is_refused(send, ledger, audited, address, headers, status):
+    answer = send(
+        "POST", address, "admin", {"Content-Type": "application/json"} | headers, content=b'{"all": true}'
+    )
+    assert answer.status_code in {status, 422}  # a body of another type is not even read
+    assert answer.status_code != 422 or status == 415
+    assert audited() == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://airflow"}, {}], ids=str
+)
+def test_our_page_and_programs_are_heard(send, ledger, headers):
+    assert send("POST", f"api/flows/{FLOW}/again", "user", headers, json={"all": True}).status_code == 200
+
+
+@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
+def test_a_person_is_told_what_they_may_do(browser, ledger, role, may):
+    (flow,) = (each for each in browser("api/flows", role).json()["flows"] if each["flow"] == FLOW)
+    assert flow["may"] == {"start": may, "pause": may}
+    assert browser(f"api/flows/{FLOW}/summary", role).json()["may"] == flow["may"]
 
 
 @pytest.mark.parametrize("address", ["", "page.js", "api/flows", "no/such/file", f"api/flows/{FLOW}/report"])
