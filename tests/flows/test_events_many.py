@@ -228,7 +228,7 @@ def test_a_run_that_is_killed_at_every_step_leaves_what_an_undisturbed_one_does(
     goes_on: bool,
 ) -> None:  # fmt: skip
     import great_expectations.expectations  # noqa: F401 - once, not in every process that dies
-    from campaign_sync.events import export_file
+    from campaign_sync.exports import export_file
     from campaign_sync.hooks import dataverse_activities
 
     monkeypatch.setattr(export_file, "ROWS", 60)

@@ -1,7 +1,8 @@
 """Rejected rows that somebody wants tried again: marked by a statement, however many they are.
 
-Not for what a run does with them (``ledger.py``, ``waiting.py``). Two people at once mark the same rows once: the
-statements take them in the order of their keys, as settling does, so that nobody waits for each other for ever.
+Not for what a run does with them (``ledger.py``, ``waiting.py``). Two people at once mark one after the other, so that
+the second finds nothing left to mark. A run that settles the same rows at that moment may be in the way: Postgres ends
+one of the two then, and either may be repeated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from campaign_sync.ledger.tables import rejections
 #: In place of the version of the mapping that judged a row: none did, so the next run looks at it as after a change of
 #: the mapping (``Ledger.unsettled``), and writes down which version judges it then.
 BY_NONE = ""
+
+#: The lock of those who mark: any number that is no other lock's.
+ONE_AT_A_TIME = 0x5C_A6A14
 
 
 class Which(NamedTuple):
@@ -41,7 +45,7 @@ def judge_again(database: Database, flow: str, which: Which) -> int:
     """Has the next runs of a flow of rows look at these; how many they are."""
     with database.write() as connection:
         unmarked = [*which.where(flow), rejections.c.mapping_sha != BY_NONE]
-        _change(connection, flow, unmarked, {"mapping_sha": BY_NONE})
+        _change(connection, unmarked, {"mapping_sha": BY_NONE})
         return _count(connection, which.where(flow))
 
 
@@ -52,7 +56,7 @@ def make_due(database: Database, flow: str, which: Which) -> int:
     """
     with database.write() as connection:
         looked_at = [*which.where(flow), rejections.c.last_seen != rejections.c.first_seen]
-        _change(connection, flow, looked_at, {"last_seen": rejections.c.first_seen})
+        _change(connection, looked_at, {"last_seen": rejections.c.first_seen})
         return _count(connection, which.where(flow))
 
 
@@ -65,12 +69,10 @@ def waiting_and_others(database: Database, flow: str, which: Which) -> tuple[int
         )
 
 
-def _change(
-    connection: Connection, flow: str, where: list[ColumnElement[bool]], values: Mapping[str, Any]
-) -> None:
-    keys = select(rejections.c.source_key).where(*where).order_by(rejections.c.source_key).with_for_update()
-    among = rejections.c.source_key.in_(keys)
-    connection.execute(update(rejections).where(rejections.c.flow == flow, among).values(**values))
+def _change(connection: Connection, where: list[ColumnElement[bool]], values: Mapping[str, Any]) -> None:
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        connection.execute(select(func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
+    connection.execute(update(rejections).where(*where).values(**values))
 
 
 def _count(connection: Connection, where: list[ColumnElement[bool]]) -> int:
