@@ -176,7 +176,7 @@ def test_no_more_than_a_few_run_at_once(
     monkeypatch.setattr(preview, "_running", threading.BoundedSemaphore(1))
     with preview._running:
         answer = act(ADDRESS, "user", text=TEXT)
-    assert (answer.status_code, "try again" in answer.json()["problem"]) == (503, True)
+    assert (answer.status_code, "again" in answer.json()["remedy"]) == (503, True)
 
 
 def test_the_mapping_to_begin_with_is_the_flows_file(browser: Any, mappings: Any) -> None:

@@ -8,7 +8,6 @@ flow's own file does. Not for reading and judging (``preview_process.py``, in a 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -36,7 +35,11 @@ LONGEST, MOST = 100 * 1024, 20
 #: Processes at once: each takes some 300 MB.
 AT_ONCE = 2
 
-log = logging.getLogger(__name__)
+TOO_LONG = {
+    "problem": f"This took more than {SECONDS} seconds, and was ended",
+    "remedy": "Ask for fewer rows; if it stays so, look for a pattern of the mapping that takes for ever",
+}
+BUSY = {"problem": "Other previews are under way", "remedy": "Try again in a moment"}
 
 _running = BoundedSemaphore(AT_ONCE)
 
@@ -139,7 +142,7 @@ def _file(flow: str) -> Path:
 def _run(asked: dict[str, Any]) -> dict[str, Any]:
     """What the process answers. It is ended when it takes too long, as nothing else ends a hopeless pattern."""
     if not _running.acquire(blocking=False):
-        raise HTTPException(503, f"{AT_ONCE} previews are under way; try again in a moment")
+        raise HTTPException(503, BUSY)
     try:
         plugins = str(Path(__file__).parents[2])
         paths = os.pathsep.join(filter(None, (plugins, os.environ.get("PYTHONPATH"))))
@@ -155,10 +158,10 @@ def _run(asked: dict[str, Any]) -> dict[str, Any]:
         )
         answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:
-        raise HTTPException(504, f"This took more than {SECONDS} seconds, and was ended") from None
+        raise HTTPException(504, TOO_LONG) from None
     except subprocess.CalledProcessError as error:
         if error.returncode < 0:
-            raise HTTPException(504, f"This took more than {SECONDS} seconds, and was ended") from None
+            raise HTTPException(504, TOO_LONG) from None
         raise RuntimeError(f"the preview's process ended with {error.returncode}") from None
     finally:
         _running.release()

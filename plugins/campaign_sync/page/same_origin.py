@@ -30,9 +30,11 @@ def from_our_page(request: Request) -> None:
         ""
     }
     if site != "same-origin" and (site is not None or urlsplit(origin).netloc not in hosts):
-        raise HTTPException(
-            403, "This was not asked from the page itself: open the page, and ask again there"
-        )
+        told = {
+            "problem": "This was not asked from the page itself",
+            "remedy": "Open the page, and ask there",
+        }
+        raise HTTPException(403, told)
 
 
 class SmallBodies:

@@ -108,7 +108,7 @@ function optOuts(each) {
       { head: "Why", cell: (row) => row.why },
       { head: "Dynamics says", cell: (row) => said(row.dynamics_no, row.dynamics_at) },
       { head: "Campaign says", cell: (row) => said(row.campaign_no, row.campaign_at) },
-      { head: "Kept", cell: (row) => [moment(row.updated_at), " ", runLink(each.flow, row.run_id)] },
+      { head: "Kept", cell: (row) => [moment(row.updated_at), " ", runLink(each.flow, row.run_id), `, mapping ${row.mapping_sha}`] },
     ], each.attributes) : null);
 }
 
