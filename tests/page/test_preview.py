@@ -145,7 +145,7 @@ def test_what_is_no_flow_has_no_preview(act: Any, mappings: Any, audited: Any, n
 @pytest.mark.parametrize(
     "asked",
     [
-        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"text": "a" * 102_401},
+        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"keys": ["ada@alder.example"]}, {"text": "a" * 102_401},
         {"path": "/etc/passwd"},
     ],
     ids=lambda asked: next(iter(asked)),

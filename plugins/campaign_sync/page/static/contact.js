@@ -25,6 +25,8 @@ export function showContact(key, room) {
     event.preventDefault();
     const typed = form.elements.key.value.trim();
     if (!typed) form.elements.key.focus();
+    // Not even asked for: what is in an address stays in servers' logs.
+    else if (/[@\s]/.test(typed)) replace(results, emptyBox("That is no key.", "Addresses and names of people are not kept here: look the contact up in Dynamics, and paste its id."));
     else if (contactAddress(typed) === location.hash) look();
     else location.hash = contactAddress(typed);
   });
