@@ -10,6 +10,9 @@ from campaign_sync.ledger.consent import Kept
 from campaign_sync.rows.storage import folder_of, write_document
 from campaign_sync.settings import storage_root
 
+from local.environment import connections
+from tests.flows.on_foot import Asked, OnFoot, walk
+from tests.flows.test_privacy import MARKER, plant
 from tests.ledger.test_searching import NOON
 from tests.page.conftest import ANOTHER, FLOW
 
@@ -87,6 +90,29 @@ def test_a_guard_that_asks_tells_what_how_many_since_when_and_what_is_allowed(br
         "name": "deletes", "said": "deleted", "count": 2, "limit": "1 or 1%", "beyond": True, "why": {"gone": 2},
     }  # fmt: skip
     assert (blanks["said"], blanks["beyond"]) == ("emptied in part", False)
+
+
+def test_what_a_real_guard_leaves_is_told_in_keys(
+    browser, mappings, asking, systems, own_authority, monkeypatch, tmp_path
+):
+    for name, value in connections(systems.sandbox.env).items():
+        monkeypatch.setenv(name, value)
+    people = plant(systems)
+    strict = tmp_path / f"{FLOW}.yaml"
+    strict.write_text(f"{(mappings / strict.name).read_text()}\nguard: {{deletes: 0}}\n")
+    walk(strict, "first")
+    systems.delete(people["good"], people["doubled"])
+    run = OnFoot(strict, RUN)
+    run.read()
+    with pytest.raises(Asked):
+        run.guard()
+    asking()
+    answer = browser("api/approvals", "admin")
+    ((deletes,),) = (told["harms"] for told in answer.json()["approvals"])
+    assert (deletes["count"], deletes["limit"], deletes["why"]) == (2, "0", {"deleted in Dynamics": 2})
+    keys = browser(f"api/approvals/{FLOW}/keys", run=RUN, harm="deletes")
+    assert keys.json()["keys"] == sorted([people["good"], people["doubled"]])
+    assert MARKER.lower() not in (answer.text + keys.text).lower()
 
 
 def test_a_question_whose_lists_were_swept_is_told_all_the_same(browser, ledger, asking):

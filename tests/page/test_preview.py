@@ -145,7 +145,7 @@ def test_what_is_no_flow_has_no_preview(act: Any, mappings: Any, audited: Any, n
 @pytest.mark.parametrize(
     "asked",
     [
-        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"text": "a" * 102_401},
+        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"keys": ["ada@alder.example"]}, {"text": "a" * 102_401},
         {"path": "/etc/passwd"},
     ],
     ids=lambda asked: next(iter(asked)),
@@ -176,7 +176,7 @@ def test_no_more_than_a_few_run_at_once(
     monkeypatch.setattr(preview, "_running", threading.BoundedSemaphore(1))
     with preview._running:
         answer = act(ADDRESS, "user", text=TEXT)
-    assert (answer.status_code, "try again" in answer.json()["problem"]) == (503, True)
+    assert (answer.status_code, "again" in answer.json()["remedy"]) == (503, True)
 
 
 def test_the_mapping_to_begin_with_is_the_flows_file(browser: Any, mappings: Any) -> None:

@@ -96,6 +96,8 @@ def _answer(status: int, problem: str, remedy: str = "") -> JSONResponse:
 
 
 def _refused(request: Request, error: Any) -> JSONResponse:  # noqa: ARG001
+    if isinstance(error.detail, dict):  # ours, with a remedy of its own
+        return _answer(error.status_code, **error.detail)
     remedies = {
         401: "Log in to Airflow, and open the page again",
         403: "Ask an administrator of Airflow for the right",

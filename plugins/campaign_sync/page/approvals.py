@@ -54,7 +54,7 @@ class Approval(BaseModel):
     task_id: str
     subject: str
     since: datetime
-    until: datetime | None = Field(description="Without an answer by then, nothing is written.")
+    until: datetime | None = Field(description="Without an answer by then, it is not done.")
     present: int | None = Field(
         description="Records in Campaign, or contacts; null: the run's files were swept."
     )

@@ -8,18 +8,18 @@ flow's own file does. Not for reading and judging (``preview_process.py``, in a 
 from __future__ import annotations
 
 import json
-import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Annotated, Any
+from typing import Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from campaign_sync.errors import MappingError
 from campaign_sync.ledger.searching import plain_key
@@ -36,11 +36,20 @@ LONGEST, MOST = 100 * 1024, 20
 #: Processes at once: each takes some 300 MB.
 AT_ONCE = 2
 
-log = logging.getLogger(__name__)
+TOO_LONG = {
+    "problem": f"This took more than {SECONDS} seconds, and was ended",
+    "remedy": "Ask for fewer rows; if it stays so, look for a pattern of the mapping that takes for ever",
+}
+BUSY = {"problem": "Other previews are under way", "remedy": "Try again in a moment"}
 
 _running = BoundedSemaphore(AT_ONCE)
 
-PreviewKey = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^[^\x00-\x1f]*$")]
+#: The id of a row, or of an event (click:7): what else somebody pastes may be about a person, and keys are noted.
+KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]+:[0-9a-z_-]{1,64}", re.IGNORECASE)
+NO_KEY = {
+    "problem": "Not understood: keys",
+    "remedy": "Give ids of rows, such as 0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01, or of events, such as click:7",
+}
 
 
 class MappingText(BaseModel):
@@ -56,9 +65,7 @@ class PreviewAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(max_length=LONGEST, description="The mapping, as in its file.")
-    keys: list[PreviewKey] = Field(
-        default=[], max_length=MOST, description="These rows; none: the first ones."
-    )
+    keys: list[str] = Field(default=[], max_length=MOST, description="These rows; none: the first ones.")
     limit: int = Field(default=5, ge=1, le=MOST, description="How many rows, if none are named.")
 
 
@@ -111,6 +118,8 @@ def preview(dag_id: FlowName, asked: PreviewAsked, session: SessionDep, user: Ge
     """
     path = _file(dag_id)
     keys = [plain_key(key) for key in asked.keys]
+    if not all(map(KEY.fullmatch, keys)):
+        raise HTTPException(422, NO_KEY)
     try:
         parsed(asked.text.encode(), path)
     except MappingError as error:
@@ -139,7 +148,7 @@ def _file(flow: str) -> Path:
 def _run(asked: dict[str, Any]) -> dict[str, Any]:
     """What the process answers. It is ended when it takes too long, as nothing else ends a hopeless pattern."""
     if not _running.acquire(blocking=False):
-        raise HTTPException(503, f"{AT_ONCE} previews are under way; try again in a moment")
+        raise HTTPException(503, BUSY)
     try:
         plugins = str(Path(__file__).parents[2])
         paths = os.pathsep.join(filter(None, (plugins, os.environ.get("PYTHONPATH"))))
@@ -155,10 +164,10 @@ def _run(asked: dict[str, Any]) -> dict[str, Any]:
         )
         answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:
-        raise HTTPException(504, f"This took more than {SECONDS} seconds, and was ended") from None
+        raise HTTPException(504, TOO_LONG) from None
     except subprocess.CalledProcessError as error:
         if error.returncode < 0:
-            raise HTTPException(504, f"This took more than {SECONDS} seconds, and was ended") from None
+            raise HTTPException(504, TOO_LONG) from None
         raise RuntimeError(f"the preview's process ended with {error.returncode}") from None
     finally:
         _running.release()

@@ -79,7 +79,7 @@ def _answered(asked: dict[str, Any]) -> dict[str, Any]:
         return {"problems": [each.model_dump() for each in problem_views(error)]}
     except SyncError as error:
         # Not where: addresses are for administrators.
-        return {"refused": f"{error.problem}. {error.remedy}".rstrip(". ")}
+        return {"refused": {"problem": error.problem, "remedy": error.remedy}}
     except Exception as error:  # noqa: BLE001 - its text may be about a person, its place is not
         last = traceback.extract_tb(error.__traceback__)[-1]
         return {"broken": f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"}

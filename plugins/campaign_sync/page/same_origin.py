@@ -35,7 +35,8 @@ def from_our_page(request: Request) -> None:
         hosts = {request.headers.get("host"), urlsplit(conf.get("api", "base_url", fallback="")).netloc}
         ours = origin is None or urlsplit(origin).netloc in hosts - {"", None}
     if not ours:
-        raise HTTPException(403, "This was asked from another site's page")
+        told = {"problem": "This was asked from another site's page", "remedy": "Open the page, and ask there"}
+        raise HTTPException(403, told)
 
 
 class SmallBodies:

@@ -85,7 +85,7 @@ def _parked(parked: Parked, sent: Sent | None) -> Verdict:
         return Verdict("parked", said, parked.first_seen, remedy)
     its = "Its latest change waits" if sent and sent.present else "It waits"
     if parked.waits_for:
-        said = f"{its} for its parent, the record {parked.waits_key} of {parked.waits_for}: {_clause(parked.reason)}"
+        said = f"{its} for its parent, the record {parked.waits_key} of {parked.waits_for}, to be in Campaign"
         return Verdict(
             "parked", said, parked.first_seen, "See what holds the parent up; it follows by itself"
         )

@@ -54,7 +54,7 @@ function approval(each, signal) {
       ["Of", each.present === null ? "its files were swept" : number(each.present)]),
     each.harms.map((harm) => harmed(each, harm, signal)),
     el("p", {}, airflowLink(runPath(each.flow, each.run_id, `/tasks/${encodeURIComponent(each.task_id)}/required_actions`), "Decide in Airflow"),
-      ": approve or reject it in Required Actions. Without an answer nothing is written."),
+      ": approve or reject it in Required Actions. Without an answer it is not done."),
   ];
 }
 

@@ -25,6 +25,8 @@ export function showContact(key, room) {
     event.preventDefault();
     const typed = form.elements.key.value.trim();
     if (!typed) form.elements.key.focus();
+    // Not even asked for: what is in an address stays in servers' logs.
+    else if (/[@\s]/.test(typed)) replace(results, emptyBox("That is no key.", "Addresses and names of people are not kept here: look the contact up in Dynamics, and paste its id."));
     else if (contactAddress(typed) === location.hash) look();
     else location.hash = contactAddress(typed);
   });
@@ -108,7 +110,7 @@ function optOuts(each) {
       { head: "Why", cell: (row) => row.why },
       { head: "Dynamics says", cell: (row) => said(row.dynamics_no, row.dynamics_at) },
       { head: "Campaign says", cell: (row) => said(row.campaign_no, row.campaign_at) },
-      { head: "Kept", cell: (row) => [moment(row.updated_at), " ", runLink(each.flow, row.run_id)] },
+      { head: "Kept", cell: (row) => [moment(row.updated_at), " ", runLink(each.flow, row.run_id), `, mapping ${row.mapping_sha}`] },
     ], each.attributes) : null);
 }
 

@@ -4,8 +4,6 @@ import { act, ask, emptyBox, problemBox } from "./airflow.js";
 import { el, replace, say, table } from "./element.js";
 import { plural } from "./words.js";
 
-const FATES = { create: "created", update: "updated", delete: "deleted", unchanged: "unchanged", dropped: "dropped", parked: "parked", rejected: "rejected" };
-
 /** Shows the room; `asked` may name a flow and keys. */
 export function showPreview(asked, room) {
   document.title = "Preview – Campaign sync";
@@ -97,7 +95,7 @@ function shown({ rows, notes }) {
 function one(row) {
   const why = [row.rule, row.reason].filter(Boolean).join(": ");
   return el("section", { class: "box", "aria-label": row.key },
-    el("h2", {}, el("code", {}, row.key), " ", el("span", { class: "badge" }, el("span", { class: `dot ${FATES[row.fate]}`, "aria-hidden": "true" }), row.fate)),
+    el("h2", {}, el("code", {}, row.key), " ", el("span", { class: `badge of-${row.fate}` }, row.fate)),
     why ? el("p", {}, why) : null,
     row.file ? el("p", { class: "quiet" }, row.file) : null,
     table(`Fields of ${row.key}`, [
