@@ -260,7 +260,7 @@ def test_is_told_that_the_ledger_is_away_and_goes_on_when_it_is_back(admin, ever
     admin.sees("Mapping")
 
 
-def test_what_was_shown_stays_when_airflow_does_not_answer(admin):
+def test_is_told_that_airflow_does_not_answer_and_tries_again(admin):
     admin.link("Rejected and parked rows").click()
     admin.sees("Rejected and parked rows")
     admin.tab.context.set_offline(True)

@@ -149,7 +149,8 @@ function nothing(wanted) {
   const narrowed = wanted.key || wanted.rule || wanted.run;
   const elsewhere = el("a", { href: `#/rows?${new URLSearchParams({ ...wanted, what: other, rule: "" })}` }, `Look among ${other} rows`);
   if (narrowed)
-    return emptyBox(`No ${wanted.what} row is like that.`, elsewhere, ", or take something out of the search. A row that is in neither list was sent, dropped by a filter, or never read.");
+    return emptyBox(`No ${wanted.what} row is like that.`, elsewhere, ", or take something out of the search. A row that is in neither list was sent, dropped by a filter, or never read",
+      wanted.key ? [": ", el("a", { href: contactAddress(wanted.key) }, "see what is known of this key")] : null, ".");
   return emptyBox(`No row is ${wanted.what}.`, elsewhere, ".");
 }
 
