@@ -173,11 +173,10 @@ def test_what_never_ends_is_ended(
 
 def test_a_preview_ends_itself_if_nobody_is_left_who_could() -> None:
     code = "from campaign_sync.page import preview_process as p; p.SECONDS = 1; p.main()"
-    waits = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdin=subprocess.PIPE, env=ENV)
-    try:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], stdin=subprocess.PIPE, env=ENV
+    ) as waits:
         assert waits.wait(120) == -signal.SIGALRM, "it was never asked anything"
-    finally:
-        waits.kill()
 
 
 def test_no_more_than_a_few_run_at_once(
