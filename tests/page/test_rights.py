@@ -30,8 +30,12 @@ ADDRESSES = {
 }
 #: What needs the right to edit the DAG.
 EDITING = {f"api/flows/{FLOW}/mapping": {}}
-#: Every address that is sent something, and what: tried in the tests of its room, too.
-ACTIONS = {f"api/flows/{FLOW}/preview": {"text": "extract: {table: contact}"}}
+#: Every address that acts, or shows people's data, and what it is asked with.
+ACTIONS = {
+    f"api/flows/{FLOW}/again": {"all": True},
+    f"api/flows/{FLOW}/source": {"key": "00000001-0000-4000-8000-00000000aa01"},
+    f"api/flows/{FLOW}/preview": {"text": "extract: {table: contact}"},
+}
 #: There is no page to read yet: what counts is that nobody without rights is told so.
 MISSING = {f"api/flows/{FLOW}/docs": {"run": RUN, "batch": 1}}
 
@@ -105,6 +109,14 @@ def test_who_may_only_read_can_do_nothing(act, ledger, audited, address, role, s
     assert audited() == []
 
 
+@pytest.mark.parametrize("role", ["user", "admin"])
+@pytest.mark.parametrize("name", [ANOTHER, "nobody_knows_this", "reconcile_contacts_to_profiles"])
+@pytest.mark.parametrize("address", ACTIONS)
+def test_nothing_is_done_to_a_dag_that_is_no_flow(act, ledger, audited, address, name, role):
+    assert act(address.replace(FLOW, name), role, **ACTIONS[address]).status_code == 404
+    assert audited() == []
+
+
 @pytest.mark.parametrize("address", ACTIONS)
 @pytest.mark.parametrize(
     "headers, status",
@@ -115,9 +127,9 @@ def test_who_may_only_read_can_do_nothing(act, ledger, audited, address, role, s
         ({"Sec-Fetch-Site": "cross-site", "Origin": "http://airflow"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
-        ({}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Content-Type": "text/plain"}, 415),
         ({"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": ""}, 415),
     ],
     ids=str,
 )
@@ -130,11 +142,17 @@ def test_what_no_page_of_ours_sends_is_refused(send, ledger, audited, address, h
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://airflow"}], ids=str
+    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://airflow"}, {}], ids=str
 )
-def test_our_page_is_heard(send, ledger, headers):
-    (address, asked), *_ = ACTIONS.items()
-    assert send("POST", address, "user", headers, json=asked).status_code == 200
+def test_our_page_and_programs_are_heard(send, ledger, headers):
+    assert send("POST", f"api/flows/{FLOW}/again", "user", headers, json={"all": True}).status_code == 200
+
+
+@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
+def test_a_person_is_told_what_they_may_do(browser, ledger, role, may):
+    (flow,) = (each for each in browser("api/flows", role).json()["flows"] if each["flow"] == FLOW)
+    assert flow["may"] == {"start": may, "pause": may}
+    assert browser(f"api/flows/{FLOW}/summary", role).json()["may"] == flow["may"]
 
 
 @pytest.mark.parametrize("role", [None, "admin"])

@@ -1,6 +1,6 @@
 """One export file of profiles with their opt-outs, read as strictly as the other exports (campaign.md §8.3).
 
-What cannot be read never becomes a yes. Not for fetching and archiving files (``events/taking.py``).
+What cannot be read never becomes a yes. Not for fetching and archiving files (``exports/taking.py``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from campaign_sync.consent.plan import CAMPAIGN
 from campaign_sync.consent.reading import GUID, MODIFIED_AT, NO_CONTACT_ID, SINCE
 from campaign_sync.consent.sides import AT, FRESH, frame_of
 from campaign_sync.consent.vocabulary import CONTACT
-from campaign_sync.events.export_file import ExportFile
-from campaign_sync.events.frames import removed_rows
-from campaign_sync.events.times import read_times
+from campaign_sync.exports.export_file import ExportFile
+from campaign_sync.exports.removed import removed_rows
+from campaign_sync.exports.times import read_times
 from campaign_sync.rows.transform import Sifted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OptOutFile(ExportFile):
 
     mapping: OptOutMapping
 
-    def _wanted(self, found: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    def wanted(self, found: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
         required = self.mapping.headers()
         wanted = {
             name: next((header for header in headers if header in found), headers[0])
@@ -46,7 +46,7 @@ class OptOutFile(ExportFile):
         }
         return wanted, (*required, *(name for name in self.extract.opt_outs.columns if name in wanted))
 
-    def _judged(self, rows: pa.Table, now: datetime, first: int, lost: list[int]) -> Sifted:
+    def judged(self, rows: pa.Table, now: datetime, first: int, lost: list[int]) -> Sifted:
         import pandas as pd
 
         text = {name: rows[name].to_pandas().astype(object).to_numpy() for name in rows.column_names}

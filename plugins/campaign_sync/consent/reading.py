@@ -73,7 +73,7 @@ def looked_at_again(
     mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, keys: Collection[str]
 ) -> Iterator[Sifted]:
     """Contacts of earlier runs as they are now. One that Dynamics does not show may be back later."""
-    from campaign_sync.events.frames import removed_rows
+    from campaign_sync.exports.removed import removed_rows
 
     rows = contacts_now(mapping, table, dataverse, sorted(keys))
     gone = sorted(set(keys) - set(rows.index.astype(str)))
@@ -117,7 +117,7 @@ def with_contacts(
 
 def known_ids(frame: pd.DataFrame) -> Sifted:
     """The rows whose key can be a contact's id, in lower case; the others are of nobody whom Dynamics knows."""
-    from campaign_sync.events.frames import removed_rows
+    from campaign_sync.exports.removed import removed_rows
 
     keys = [str(key).strip().lower() for key in frame.index]
     good = [GUID.fullmatch(key) is not None for key in keys]

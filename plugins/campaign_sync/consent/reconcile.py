@@ -40,8 +40,8 @@ def reconcile_opt_outs(
     up or more rows were rejected than the mapping allows. Place and files stay where they were then, so that the next
     run reads the same again.
     """
-    from campaign_sync.events.files_told import file_notes, late_files, one_trouble, set_aside
-    from campaign_sync.events.taking import put_away
+    from campaign_sync.exports.taking import put_away
+    from campaign_sync.exports.told import file_notes, late_files, one_trouble, set_aside
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])

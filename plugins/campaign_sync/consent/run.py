@@ -26,7 +26,7 @@ from campaign_sync.consent.setting import OptOutSetting, read_schemas, reads_fil
 from campaign_sync.consent.sides import ROW, filled, meant, said_beside
 from campaign_sync.consent.vocabulary import DECIDE
 from campaign_sync.errors import QualityError, RefusedError
-from campaign_sync.events.taking import as_documents
+from campaign_sync.exports.taking import as_documents
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.ledger.listed import Listed
 from campaign_sync.rows.batch import Batch
@@ -158,16 +158,14 @@ def _taken_files(
 ) -> Iterator[Sifted]:
     """The rows of the files that are ready; what became of the files is added to `taken` and `left`."""
     from campaign_sync.consent.optout_file import OptOutFile
-    from campaign_sync.events.export_file import UnusableFile
-    from campaign_sync.events.taking import Taking, ready_files, require_folders
+    from campaign_sync.exports.export_file import UnusableFile
+    from campaign_sync.exports.taking import Taking, ready_files, require_folders
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
 
     opened = partial(OptOutFile, mapping=mapping)
     with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
         require_folders(files, mapping.extract)
-        taking = Taking(
-            files, mapping.extract, ledger.events, mapping.name, run_id, Path(place), opened=opened
-        )
+        taking = Taking(files, mapping.extract, ledger.events, mapping.name, run_id, Path(place), opened)
         for ready in ready_files(files, taking):
             try:
                 frames = [*taking.frames(ready, log)]

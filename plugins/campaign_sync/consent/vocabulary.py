@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from campaign_sync.consent.rule import TO_DYNAMICS
-from campaign_sync.events.vocabulary import ExportFiles, LogFiles, SpanText
+from campaign_sync.exports.vocabulary import ExportFiles, LogFiles, SpanText
 from campaign_sync.mapping.conditions import Filter
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
 from campaign_sync.mapping.limits import OptOutGuard, Reconcile

@@ -23,11 +23,12 @@ from campaign_sync.events.activities import (
     replace_texts,
 )
 from campaign_sync.events.contacts import known_contacts
-from campaign_sync.events.export_file import UnusableFile
 from campaign_sync.events.extract import first_rows
 from campaign_sync.events.file import EventMapping
+from campaign_sync.events.log_file import LogFile
 from campaign_sync.events.setting import EventSetting, read_timelines
-from campaign_sync.events.taking import Taking, files_there
+from campaign_sync.exports.export_file import UnusableFile
+from campaign_sync.exports.taking import Taking, files_there
 from campaign_sync.ledger.events import ASIDE, DONE, NO_SUCH_CONTACT, UNKNOWN_CONTACT
 from campaign_sync.rows.checks import check_rows
 from campaign_sync.rows.transform import Sifted
@@ -65,7 +66,7 @@ def preview(
     setting = EventSetting(mapping, read_timelines(mapping, dataverse), dry_run=True)
     shown = Preview([], [])
     with tempfile.TemporaryDirectory() as place, files.session():
-        taking = Taking(files, mapping.extract, ledger.events, mapping.name, "preview", Path(place))
+        taking = Taking(files, mapping.extract, ledger.events, mapping.name, "preview", Path(place), LogFile)
         left = dict.fromkeys(mapping.map.logs, limit)
         for ready in files_there(files, mapping.extract):
             if not keys and not left.get(ready.log):

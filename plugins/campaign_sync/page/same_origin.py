@@ -17,21 +17,26 @@ LARGEST = 256 * 1024
 
 
 def from_our_page(request: Request) -> None:
-    """Refuses what is not JSON, and what no page of our own origin has sent (CSRF).
+    """Refuse what another site's page has a browser send (CSRF).
 
-    A browser says so in ``Sec-Fetch-Site``; one that is older, or that does not trust our address (http), in
-    ``Origin``. No script of a page can set either. JSON, because no form can send it.
+    Airflow's login is a cookie, HttpOnly and SameSite=Lax: browsers leave it out of another site's POST, but "site" is
+    coarser than "origin" (every host of a company may be one), and an administrator may open Airflow's CORS to other
+    origins. So a browser has to say that the request is from our own origin (Sec-Fetch-Site, or Origin where it is too
+    old for that; neither can be set by a script), and the body has to be JSON, which no form can send and no script of
+    another origin without asking first. Who sends neither header is no browser, so nobody else's cookie is at stake.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "What is asked here must be JSON")
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
-    # Behind a proxy, the Host header may be the proxy's name for us.
-    hosts = {request.headers.get("host"), urlsplit(str(conf.get("api", "base_url", fallback=""))).netloc} - {
-        ""
-    }
-    if site != "same-origin" and (site is not None or urlsplit(origin).netloc not in hosts):
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site == "same-origin"
+    else:
+        # Behind a proxy, the Host header may be the proxy's name for us.
+        hosts = {request.headers.get("host"), urlsplit(str(conf.get("api", "base_url", fallback=""))).netloc}
+        ours = origin is None or urlsplit(origin).netloc in hosts - {"", None}
+    if not ours:
         told = {
-            "problem": "This was not asked from the page itself",
+            "problem": "This was asked from another site's page",
             "remedy": "Open the page, and ask there",
         }
         raise HTTPException(403, told)

@@ -325,7 +325,7 @@ def reconcile_problem(
     if missing := sorted(set(range(1, batches + 1)) - set(done)):
         listed = ", ".join(map(str, missing[:10]))
         return ReconcileError(
-            f"{len(missing)} of {batches} batches did not finish (number {listed}); the others are in Campaign",
+            f"{len(missing)} of {batches} batches did not finish (number {listed}); the others have arrived",
             where,
             "See their logs; the next run reads them again",
         )
@@ -340,7 +340,7 @@ def reconcile_problem(
             f"{report.tally.rejected} of {report.tally.extracted} rows were rejected, "
             f"more than the mapping allows ({mapping.reconcile.rejected_at_most})",
             where,
-            "See the rules in the report above; the rows that were good are in Campaign",
+            "See the rules in the report above; the rows that were good have arrived",
         )
     return None
 

@@ -2,6 +2,7 @@
 
 import { ask, airflowLink, emptyBox, runPath } from "./airflow.js";
 import { el, facts, replace } from "./element.js";
+import { flowButtons } from "./starting.js";
 import { tallyBar } from "./tally.js";
 import { counted, distance, duration, number, plural, since } from "./words.js";
 
@@ -21,7 +22,7 @@ export function showFlows(room) {
     const { flows } = await ask("flows", {}, signal);
     if (!list.isConnected) replace(room.place, el("h1", {}, "Flows"), list);
     const told = JSON.stringify(flows);
-    if (told !== shown || flows.some((flow) => flow.progress)) replace(list, flows.length ? [summary(flows), cards(flows)] : nothing());
+    if (told !== shown || flows.some((flow) => flow.progress)) replace(list, flows.length ? [summary(flows), cards(flows, room)] : nothing());
     shown = told;
     return flows.some((flow) => flow.progress) ? 3 : 15;
   });
@@ -35,15 +36,16 @@ function summary(flows) {
   return el("p", { class: "quiet" }, `${plural(flows.length, "flow")}: ${told.join(", ")}.`);
 }
 
-const cards = (flows) => el("ul", { class: "cards" }, flows.map((flow) => el("li", { class: "card" }, card(flow))));
+const cards = (flows, room) => el("ul", { class: "cards" }, flows.map((flow) => el("li", { class: "card" }, card(flow, room))));
 
-function card(flow) {
+function card(flow, room) {
   const address = `#/flows/${encodeURIComponent(flow.flow)}`;
   return [
     el("div", { class: "who" },
       el("h2", {}, el("a", { href: address, id: `flow-${flow.flow}` }, flow.flow), " ", badge(flow)),
       el("p", {}, flow.description),
-      el("p", { class: "quiet" }, DIRECTION[flow.direction])),
+      el("p", { class: "quiet" }, DIRECTION[flow.direction]),
+      flowButtons(flow, room)),
     standing(flow),
     el("div", { class: "last" }, flow.progress ? progress(flow.progress, flow.flow) : lastRun(flow)),
   ];

@@ -3,7 +3,7 @@
 import { problemBox } from "./airflow.js";
 import { countApprovals, showApprovals } from "./approvals.js";
 import { showContact } from "./contact.js";
-import { el } from "./element.js";
+import { el, tell } from "./element.js";
 import { showFlow } from "./flow.js";
 import { showFlows } from "./flows.js";
 import { showPreview } from "./preview.js";
@@ -52,8 +52,13 @@ class Room {
     }
   }
 
+  /** Looks now instead of later: something was done. */
+  look() {
+    this.wake?.();
+  }
+
   async pause(seconds) {
-    await new Promise((go) => setTimeout(go, seconds * 1000));
+    await new Promise((go) => { this.wake = go; setTimeout(go, seconds * 1000); });
     while (document.hidden && !this.left.signal.aborted)
       await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
   }
@@ -68,6 +73,7 @@ function open(event) {
       ? link.setAttribute("aria-current", "page")
       : link.removeAttribute("aria-current");
   stay?.left.abort();
+  if (stay) tell("");
   const place = el("div", { class: "room", "aria-busy": "true" }, el("p", { class: "quiet" }, "One moment …"));
   main.replaceChildren(place);
   main.removeAttribute("aria-busy");

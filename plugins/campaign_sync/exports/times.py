@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from campaign_sync.events.vocabulary import Extract
+from campaign_sync.exports.vocabulary import ExportFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ ZONE = "set the files' own time zone as extract.time_zone in the mapping"
 EARLIEST = 1753  # dataverse.md §11: the first year of a date column
 
 
-def read_times(cells: pa.Array, extract: Extract, now: datetime) -> tuple[pd.Series[Any], dict[int, str]]:
+def read_times(cells: pa.Array, extract: ExportFiles, now: datetime) -> tuple[pd.Series[Any], dict[int, str]]:
     """The moments in UTC of times as text; and why some rows have none that can be right, by row.
 
     The hour that comes twice when clocks are set back is taken as its first; the hour that is left out when they are

@@ -14,7 +14,7 @@ from campaign_sync.ledger.events import ASIDE, INCOMPLETE, KEPT, TakenFile
 from campaign_sync.run.expected import Expected, overdue
 
 if TYPE_CHECKING:
-    from campaign_sync.events.vocabulary import ExportFiles
+    from campaign_sync.exports.vocabulary import ExportFiles
     from campaign_sync.ledger.ledger import Ledger
 
 FILES_TOLD = 5  # in an error; the report has all
