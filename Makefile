@@ -26,7 +26,7 @@ sandbox: venv  ## only the simulated Dynamics 365 and Adobe Campaign, in the for
 	@exec $(BIN)/python -m sandbox $(SEED)
 
 test: dev browser  ## all tests, a file at a time on each core
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"

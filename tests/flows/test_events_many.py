@@ -14,8 +14,8 @@ from tests.flows.on_foot import KILLED, _in_a_process, die_at
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
+from tests.sizes import NIGHTLY
 
-NIGHTLY = os.environ.get("TEST_SIZE") == "nightly"
 SIZE, ROWS_OF_FILE = (200_000, 25_000) if NIGHTLY else (20_000, 4_000)
 PEOPLE = 600
 MOMENTS = {

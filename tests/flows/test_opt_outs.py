@@ -18,6 +18,7 @@ from tests.flows.on_foot import KILLED, _in_a_process, die_at
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.flows.test_guard import person
+from tests.sizes import NIGHTLY
 
 BOTH = (True, True)
 
@@ -533,7 +534,7 @@ def test_a_run_that_is_killed_loses_no_no_and_tells_no_yes(
     ledger: str,
 ) -> None:
     if ledger == "postgres":
-        if death is not DEATHS[3] and os.environ.get("TEST_SIZE") != "nightly":
+        if death is not DEATHS[3] and not NIGHTLY:
             pytest.skip("on Postgres, one death is enough by day")
         airflow.use_ledger(request.getfixturevalue("postgres"))
     from importlib import import_module

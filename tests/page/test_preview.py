@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -17,6 +21,7 @@ ADDRESS = f"api/flows/{FLOW}/preview"
 TEXT = (ROOT / "include" / "mappings" / f"{FLOW}.yaml").read_text()
 KEY = "0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01"
 EVENTS = "email_events_to_activities"
+ENV = os.environ | {"PYTHONPATH": str(ROOT / "plugins")}
 
 
 def edited(before: str, after: str, text: str = TEXT) -> str:
@@ -145,8 +150,8 @@ def test_what_is_no_flow_has_no_preview(act: Any, mappings: Any, audited: Any, n
 @pytest.mark.parametrize(
     "asked",
     [
-        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"keys": ["ada@alder.example"]}, {"text": "a" * 102_401},
-        {"path": "/etc/passwd"},
+        {"limit": 21}, {"limit": 0}, {"keys": [KEY] * 21}, {"keys": ["a\x00"]}, {"keys": ["ada@alder.example"]},
+        {"text": "a" * 102_401}, {"path": "/etc/passwd"},
     ],
     ids=lambda asked: next(iter(asked)),
 )  # fmt: skip
@@ -157,15 +162,21 @@ def test_more_than_is_allowed_is_not_understood(act: Any, mappings: Any, audited
 
 
 def test_what_never_ends_is_ended(
-    act: Any, connected: Systems, audited: Any, monkeypatch: pytest.MonkeyPatch
+    act: Any, mappings: Any, audited: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from campaign_sync.page import preview
 
-    monkeypatch.setattr(
-        preview, "SECONDS", -4
-    )  # a second for all of it, in which not even Python's imports end
+    monkeypatch.setattr(preview, "SECONDS", -5)  # with those that it is given more: none at all
     answer = act(ADDRESS, "user", text=TEXT)
     assert (answer.status_code, "was ended" in answer.json()["problem"]) == (504, True)
+
+
+def test_a_preview_ends_itself_if_nobody_is_left_who_could() -> None:
+    code = "from campaign_sync.page import preview_process as p; p.SECONDS = 1; p.main()"
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], stdin=subprocess.PIPE, env=ENV
+    ) as waits:
+        assert waits.wait(120) == -signal.SIGALRM, "it was never asked anything"
 
 
 def test_no_more_than_a_few_run_at_once(

@@ -30,7 +30,7 @@ ADDRESSES = {
 }
 #: What needs the right to edit the DAG.
 EDITING = {f"api/flows/{FLOW}/mapping": {}}
-#: Every address that is sent something, and what: tried in the tests of its room, too.
+#: Every address that acts, or shows people's data, and what it is asked with.
 ACTIONS = {
     f"api/flows/{FLOW}/again": {"all": True},
     f"api/flows/{FLOW}/source": {"key": "00000001-0000-4000-8000-00000000aa01"},
@@ -148,19 +148,19 @@ def test_our_page_and_programs_are_heard(send, ledger, headers):
     assert send("POST", f"api/flows/{FLOW}/again", "user", headers, json={"all": True}).status_code == 200
 
 
+@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
+def test_a_person_is_told_what_they_may_do(browser, ledger, role, may):
+    (flow,) = (each for each in browser("api/flows", role).json()["flows"] if each["flow"] == FLOW)
+    assert flow["may"] == {"start": may, "pause": may}
+    assert browser(f"api/flows/{FLOW}/summary", role).json()["may"] == flow["may"]
+
+
 @pytest.mark.parametrize("role", [None, "admin"])
 def test_a_body_that_is_too_large_is_not_taken(send, ledger, role):
     address = f"api/flows/{FLOW}/preview"
     headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
     answer = send("POST", address, role, headers, content=b'{"text": "' + b"a" * 300_000 + b'"}')
     assert answer.status_code == 413
-
-
-@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
-def test_a_person_is_told_what_they_may_do(browser, ledger, role, may):
-    (flow,) = (each for each in browser("api/flows", role).json()["flows"] if each["flow"] == FLOW)
-    assert flow["may"] == {"start": may, "pause": may}
-    assert browser(f"api/flows/{FLOW}/summary", role).json()["may"] == flow["may"]
 
 
 @pytest.mark.parametrize("address", ["", "page.js", "api/flows", "no/such/file", f"api/flows/{FLOW}/report"])

@@ -47,8 +47,8 @@ def application() -> ASGIApp:
         title="campaign_sync",
         version=__version__,
         description="What flows do, and which rows wait or were rejected. Behind Airflow's login; what is told of a "
-        "flow needs the right to read its DAG, what is done to one the right to start its runs; a preview, which shows "
-        "people's data, the right to edit it. Starting, pausing and unpausing are in Airflow's own API.",
+        "flow needs the right to read its DAG, what is done to one the right to start its runs, a preview the right to "
+        "edit it. Starting, pausing and unpausing are in Airflow's own API.",
         dependencies=[Depends(requires_authenticated())],
         # FastAPI's own pages for these are public, and load scripts from elsewhere.
         openapi_url=None,
@@ -56,7 +56,7 @@ def application() -> ASGIApp:
         redoc_url=None,
     )
     app.state.auth_manager = get_auth_manager()  # Airflow's dependencies look for it here (airflow.md §7.2)
-    for room in (flows, flow, rows, contact, approvals, preview, actions):
+    for room in (flows, flow, rows, actions, contact, approvals, preview):
         app.include_router(room.router, prefix="/api")
     app.get("/api/openapi.json", include_in_schema=False)(app.openapi)
     app.get("/{path:path}", include_in_schema=False)(_static)

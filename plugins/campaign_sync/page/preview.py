@@ -124,14 +124,8 @@ def preview(dag_id: FlowName, asked: PreviewAsked, session: SessionDep, user: Ge
         parsed(asked.text.encode(), path)
     except MappingError as error:
         return PreviewAnswer(problems=problem_views(error))
-    note(
-        session,
-        "preview",
-        dag_id,
-        user.get_name(),
-        keys=", ".join(keys),
-        limit="" if keys else str(asked.limit),
-    )
+    which = {"keys": ", ".join(keys)} if keys else {"limit": str(asked.limit)}
+    note(session, "preview", dag_id, user.get_name(), **which)
     found = _run({"path": str(path), "text": asked.text, "keys": keys, "limit": asked.limit})
     if told := found.get("refused"):
         raise HTTPException(502, told)

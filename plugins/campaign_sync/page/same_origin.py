@@ -32,10 +32,13 @@ def from_our_page(request: Request) -> None:
         ours = site == "same-origin"
     else:
         # Behind a proxy, the Host header may be the proxy's name for us.
-        hosts = {request.headers.get("host"), urlsplit(conf.get("api", "base_url", fallback="")).netloc}
+        hosts = {request.headers.get("host"), urlsplit(str(conf.get("api", "base_url", fallback=""))).netloc}
         ours = origin is None or urlsplit(origin).netloc in hosts - {"", None}
     if not ours:
-        told = {"problem": "This was asked from another site's page", "remedy": "Open the page, and ask there"}
+        told = {
+            "problem": "This was asked from another site's page",
+            "remedy": "Open the page, and ask there",
+        }
         raise HTTPException(403, told)
 
 
