@@ -42,8 +42,7 @@ def note(session: Session, event: str, flow: str, user: str, **what: str) -> Non
     At once, and before it is done, so that it stays whatever becomes of it.
     """
     event = f"{EVENTS}{event}"
-    extra = json.dumps({name: value for name, value in what.items() if value})
-    session.add(Log(event, dag_id=flow, owner=user, owner_display_name=user, extra=extra))
+    session.add(Log(event, dag_id=flow, owner=user, owner_display_name=user, extra=json.dumps(what)))
     session.commit()
 
 
