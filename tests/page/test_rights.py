@@ -144,7 +144,7 @@ def test_what_no_page_of_ours_sends_is_refused(send, ledger, audited, address, h
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://airflow"}, {}], ids=str
 )
-def test_our_page_and_programs_are_heard(send, ledger, headers):
+def test_our_page_and_programs_are_heard(send, ledger, audited, headers):
     assert send("POST", f"api/flows/{FLOW}/again", "user", headers, json={"all": True}).status_code == 200
 
 
