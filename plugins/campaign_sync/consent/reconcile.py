@@ -110,8 +110,8 @@ def _end(
     state = "success" if trouble is None else "failed"
     ledger.end_run(report.flow, report.run_id, state, report.tally.as_dict(), move)
     if problem is None:
-        pairs = setting.mapping.pairs
-        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], pairs, datetime.now(UTC))
+        meanings = setting.mapping.meanings()
+        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], meanings, datetime.now(UTC))
 
 
 def _report(

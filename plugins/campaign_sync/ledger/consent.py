@@ -5,11 +5,11 @@ Not for deciding who is told what (``consent/rule.py``). Flags and times by cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, literal, or_, select
+from sqlalchemy import Connection, Select, delete, exists, func, literal, or_, select, tuple_, update
 
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.database import Database, insert_into
@@ -183,23 +183,38 @@ class Consents:
             count, since = connection.execute(waiting_query(flow)).one()
             return count, since
 
-    def heard_in_full(self, flow: str) -> set[str]:
-        """The attributes of which both sides were heard in full, by a run that ended well."""
-        query = select(heard_in_full.c.attribute).where(heard_in_full.c.flow == flow)
+    def unheard(self, flow: str, meanings: Mapping[str, str]) -> set[str]:
+        """The attributes of which no run that ended well has heard both sides in full, as they are paired now.
+
+        :param meanings: how Dynamics says no, by attribute.
+        """
+        query = select(heard_in_full.c.attribute, heard_in_full.c.meaning)
         with self._database.read() as connection:
-            return set(connection.execute(query).scalars())
+            rows = connection.execute(query.where(heard_in_full.c.flow == flow)).all()
+        heard = {(attribute, meaning) for attribute, meaning in rows}
+        return {attribute for attribute, meaning in meanings.items() if (attribute, meaning) not in heard}
+
+    def unhear(self, flow: str, attributes: Iterable[str]) -> None:
+        """Forgets what Dynamics said of these attributes, as it said that in another column, or before nobody listened:
+        both sides are heard together for the first time. What Campaign said stays, as its noes may stand nowhere else.
+        """
+        among = consents.c.attribute.in_([*attributes])
+        said = consents.c.dynamics_no.is_not(None)
+        nothing = update(consents).values(dynamics_no=None, dynamics_at=None)
+        with self._database.write() as connection:
+            connection.execute(nothing.where(consents.c.flow == flow, among, said))
 
     def hear_in_full(
-        self, flow: str, run_id: str, heard: Iterable[str], paired: Iterable[str], now: datetime
+        self, flow: str, run_id: str, heard: Iterable[str], meanings: Mapping[str, str], now: datetime
     ) -> None:
         """Remembers that these attributes were heard in full.
 
-        :param paired: the attributes of the mapping. One that is no longer paired is forgotten, as nobody listens to
-            what is said of it from now on.
+        :param meanings: how Dynamics says no, for all attributes of the mapping. A pair that is no longer so is
+            forgotten, as nobody listens to what is said of it from now on.
         """
         row = {"flow": flow, "run_id": run_id, "heard_at": now}
-        rows = [row | {"attribute": attribute} for attribute in sorted(heard)]
-        unpaired = heard_in_full.c.attribute.not_in([*paired])
+        rows = [row | {"attribute": each, "meaning": meanings[each]} for each in sorted(heard)]
+        unpaired = tuple_(heard_in_full.c.attribute, heard_in_full.c.meaning).not_in([*meanings.items()])
         with self._database.write() as connection:
             connection.execute(delete(heard_in_full).where(heard_in_full.c.flow == flow, unpaired))
             if rows:
