@@ -1,0 +1,112 @@
+"""O3, O4: refusals, systems that are away, runs beside each other; no no is lost, whatever comes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from campaign_sync.consent.telling import _Chunk
+from campaign_sync.errors import TransientError
+from campaign_sync.hooks.dataverse import DataverseHook
+from campaign_sync.hooks.dataverse_updates import Updated
+
+from tests.flows.objecting import EMAIL, FLOW, Objecting, OnFoot
+from tests.flows.real_airflow import RealAirflow
+from tests.flows.systems import Systems
+from tests.flows.test_opt_outs import BOTH, begun
+
+
+@pytest.fixture
+def objecting(airflow: RealAirflow, systems: Systems, no_waiting: None) -> Objecting:
+    return Objecting(airflow, systems)
+
+
+def refuse(patch: pytest.MonkeyPatch, key: str) -> None:
+    """Have Dynamics refuse to change one contact."""
+    write = DataverseHook.write_updates
+
+    def refused(hook: Any, updates: Any) -> Any:
+        yield from write(hook, [each for each in updates if each.key != key])
+        yield [Updated(each.key, "rejected", "refused") for each in updates if each.key == key]
+
+    patch.setattr(DataverseHook, "write_updates", refused)
+
+
+def beside(objecting: Objecting, between: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A backfill over everybody, and what happens when it has planned and nothing is told yet; its report."""
+    now = datetime.now(UTC)
+    interval = (now - timedelta(days=30), now + timedelta(days=30))
+    slow = OnFoot(objecting.mapping, "backfill", "backfill", interval)
+    slow.read()
+    slow.guard()
+    tell = _Chunk.tell_dynamics
+
+    def late(chunk: Any) -> None:
+        monkeypatch.setattr(_Chunk, "tell_dynamics", tell)
+        between()
+        tell(chunk)
+
+    monkeypatch.setattr(_Chunk, "tell_dynamics", late)
+    slow.load()
+    return slow.reconcile()
+
+
+def test_a_backfill_wipes_out_no_no_that_a_run_beside_it_heard(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, *_ = begun(objecting).people
+    objecting.systems.change({"id": one, "firstname": "Ines"})
+    objecting.dynamics(**{EMAIL: {two: True}})
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+
+    def scheduled() -> None:
+        with monkeypatch.context() as patch:
+            refuse(patch, one)
+            assert objecting.walk("scheduled")["rejected"] == {"Dynamics": 1}
+
+    report = beside(objecting, scheduled, monkeypatch)
+    assert report["told"]["dynamics opt-outs"] == 1
+    assert objecting.noes() == {one: BOTH, two: BOTH}
+    assert not len(objecting.airflow.ledger().rejected(FLOW))
+
+
+def test_a_backfill_that_can_tell_no_better_leaves_the_no_and_its_rejection(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.systems.change({"id": one, "firstname": "Ines"})
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+    with monkeypatch.context() as patch:
+        refuse(patch, one)
+        beside(objecting, lambda: objecting.walk("scheduled") and None, monkeypatch)
+    assert list(objecting.airflow.ledger().rejected(FLOW).index) == [one]
+    assert objecting.walk("looked at again")["told"] == {"dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH}
+
+
+def test_a_load_that_is_overtaken_again_and_again_is_tried_again(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.dynamics(**{EMAIL: {one: True}})
+    told = _Chunk.told
+    consents = objecting.airflow.ledger().consents
+    times = iter(range(100))
+
+    def overtaken(chunk: Any) -> Any:
+        kept = consents.known(FLOW, [one])
+        again = kept[one]["denyListEmail"]._replace(told_at=datetime.now(UTC) + timedelta(days=next(times)))
+        consents.keep(FLOW, "another", "sha", [(one, "denyListEmail", again)], datetime.now(UTC), read=kept)
+        return told(chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Chunk, "told", overtaken)
+        with pytest.raises(TransientError, match="another run kept something of 1 contacts each of the 5"):
+            objecting.walk("overtaken")
+    assert objecting.walk("alone")["tally"]["rejected"] == 0
+    kept = consents.known(FLOW, [one])[one]["denyListEmail"]
+    assert (kept.known.agreed, objecting.noes()) == (True, {one: BOTH})
