@@ -11,10 +11,13 @@ from campaign_sync.consent.telling import _Chunk
 from campaign_sync.errors import TransientError
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
+from campaign_sync.run import clock
 
-from tests.flows.objecting import EMAIL, FLOW, Objecting, OnFoot
+from tests.flows.objecting import EMAIL, FLOW, PHONE, Objecting, OnFoot
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
+from tests.flows.test_comparing import Marketer
+from tests.flows.test_opt_out_histories import one_clock  # noqa: F401
 from tests.flows.test_opt_outs import BOTH, begun
 
 
@@ -110,3 +113,32 @@ def test_a_load_that_is_overtaken_again_and_again_is_tried_again(
     assert objecting.walk("alone")["tally"]["rejected"] == 0
     kept = consents.known(FLOW, [one])[one]["denyListEmail"]
     assert (kept.known.agreed, objecting.noes()) == (True, {one: BOTH})
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_profile_that_was_found_missing_and_is_made_again_lifts_no_no(
+    objecting: Objecting, systems: Systems
+) -> None:
+    one, two, *_ = begun(objecting).people
+    objecting.dynamics(**{EMAIL: {one: True}})
+    objecting.campaign(two, **{EMAIL: True})
+    objecting.export()
+    objecting.walk("no")
+    objecting.later(600)
+    for key in (one, two):
+        Marketer(systems).delete(key)
+    objecting.dynamics(**{PHONE: {one: True, two: True}})
+    assert objecting.walk("missing")["tally"]["parked"] == 2
+    objecting.later(600)
+    objecting.make_profiles(one, two, blackListEmailLastModified=f"{clock.now():%Y-%m-%d %H:%M:%S}.000Z")
+    objecting.later()
+    objecting.export()
+    assert "dynamics opt-ins" not in objecting.walk("made again")["told"]
+    assert objecting.said()[one] == BOTH
+    assert objecting.said()[two][0] is True  # a person's word to Campaign, of which no time is known any more
+    assert objecting.noes(PHONE) == {one: BOTH, two: BOTH}
+    objecting.later(600)
+    objecting.campaign(one, **{EMAIL: False})
+    objecting.export()
+    assert objecting.walk("a person's yes")["told"]["dynamics opt-ins"] == 1
+    assert objecting.said()[one] == (False, False)

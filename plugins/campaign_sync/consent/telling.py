@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Judged, Plan, is_echo
+from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Judged, Plan, is_echo, without_profile
 from campaign_sync.consent.reading import MODIFIED_AT, NO_CONTACT, SINCE, moment_of
 from campaign_sync.consent.rule import CAMPAIGN_KEEPS, Decision, Said
 from campaign_sync.consent.setting import KEY
@@ -191,10 +191,14 @@ class _Chunk:
         successes = {attribute: side for side, attribute, _ in told}
         wanted = {attribute for attribute, _ in plan.telling_both()}
         now = self.campaign_told.get(plan.key) or clock.now()
+        trouble = self.done.get((plan.key, CAMPAIGN))
+        no_profile = trouble is not None and trouble.rule == NO_PROFILE
         for attribute, each in plan.judged.items():
             before = self.teller.known.get(plan.key, {}).get(attribute)
             told_at, whose = (before.told_at, before.whose) if before else (None, "")
             after = each.after(now) if attribute in successes or attribute not in wanted else each.untold
+            if no_profile and (known := after or (before and before.known)):
+                after = without_profile(known)
             if successes.get(attribute) == CAMPAIGN:
                 told_at, whose = now, DYNAMICS
             elif successes.get(attribute) == DYNAMICS:
