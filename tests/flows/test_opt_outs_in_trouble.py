@@ -13,7 +13,7 @@ from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
 from campaign_sync.run import clock
 
-from tests.flows.objecting import EMAIL, FLOW, PHONE, Objecting, OnFoot
+from tests.flows.objecting import EMAIL, FLOW, PHONE, Objecting, OnFoot, exported, row
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.flows.test_comparing import Marketer
@@ -142,3 +142,24 @@ def test_a_profile_that_was_found_missing_and_is_made_again_lifts_no_no(
     objecting.export()
     assert objecting.walk("a person's yes")["told"]["dynamics opt-ins"] == 1
     assert objecting.said()[one] == (False, False)
+
+
+def test_a_contact_of_whom_one_side_was_told_goes_on_waiting_for_the_other(
+    objecting: Objecting, systems: Systems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = begun(objecting).everybody[-1]
+    objecting.dynamics(**{PHONE: {late: True}})
+    objecting.put("optout_20260412_000000.csv", exported(row(late, "1", "2026-04-12 00:00:00")))
+    with monkeypatch.context() as patch:
+        refuse(patch, late)
+        assert objecting.walk("refused")["rejected"] == {"Dynamics": 1}
+    objecting.make_profiles(late, blackListEmail=True)
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=1))
+    systems.fault(system="dataverse", method="POST", path="[$]batch", do="status", status=503, times=None)
+    with pytest.raises(TransientError):
+        objecting.walk("away")
+    systems.heal()
+    assert (objecting.noes(), objecting.noes(PHONE)) == ({late: (False, True)}, {late: BOTH})
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=5))
+    assert objecting.walk("there again")["told"] == {"dynamics opt-outs": 1}
+    assert not len(objecting.airflow.ledger().rejected(FLOW))

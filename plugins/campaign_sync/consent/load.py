@@ -213,7 +213,7 @@ def _remember(
     """
     from campaign_sync.waits import PARENT
 
-    settled = [each.plan.key for each in told if each.fate in ("updated", "unchanged")]
+    settled = [each.plan.key for each in told if each.whole and each.fate in ("updated", "unchanged")]
     kept = [(each.plan.key, name, how) for each in told for name, how in each.kept]
     read = {each.plan.key: known.get(each.plan.key, {}) for each in told}
     overtaken = ledger.consents.keep(

@@ -60,6 +60,7 @@ class Told(NamedTuple):
     reason: str = ""
     told: tuple[tuple[str, str, bool], ...] = ()  # side, attribute, value that was really told
     kept: tuple[tuple[str, Kept], ...] = ()  # attribute, what the ledger is to remember
+    whole: bool = True  # every side was told that was to be told, or could not be
 
 
 class Teller:
@@ -185,7 +186,7 @@ class _Chunk:
             if open_ and not told and not troubles:
                 continue
             fate, rule, reason = troubles[0] if troubles else ("updated" if told else "unchanged", "", "")
-            yield Told(plan, fate, rule, reason, told, tuple(self._kept(plan, told)))
+            yield Told(plan, fate, rule, reason, told, tuple(self._kept(plan, told)), whole=not open_)
 
     def _kept(self, plan: Plan, told: tuple[tuple[str, str, bool], ...]) -> Iterator[tuple[str, Kept]]:
         successes = {attribute: side for side, attribute, _ in told}
