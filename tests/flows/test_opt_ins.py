@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaign_sync.errors import QualityError
+from campaign_sync.errors import QualityError, ReconcileError
 
 from tests.flows.objecting import EMAIL, Objecting, OnFoot
 from tests.flows.real_airflow import RealAirflow
@@ -48,3 +48,19 @@ def test_opt_ins_that_were_held_back_do_not_go_a_few_at_a_time(
     run.load()
     assert run.reconcile()["told"] == {"dynamics opt-ins": 3}
     assert objecting.noes() == {}
+
+
+def test_opt_ins_that_are_held_back_are_told_of_also_where_the_run_fails_for_another_reason(
+    objecting: Objecting,
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.edit("opt_ins: 1000", "opt_ins: 0")
+    taken_back(objecting, [one])
+    run = OnFoot(objecting.mapping, "broken")
+    run.read()
+    run.guard()
+    run.load()
+    run.loaded = []
+    with pytest.raises(ReconcileError, match=r"1 of 1 batches did not finish.* 1 contacts would be opted in"):
+        run.reconcile()
+    assert "1 contacts wait for a person" in str(objecting.walk("later")["notes"])
