@@ -28,7 +28,8 @@ def ledger(url) -> Ledger:
 
 
 def keep(ledger, *rows, flow=FLOW, run="run 1", sha="mapping 1", now=NOON, **more):
-    ledger.consents.keep(flow, run, sha, rows, now, **more)
+    read = {key: {} for key, _, _ in rows} | ledger.consents.known(flow, [key for key, _, _ in rows])
+    return ledger.consents.keep(flow, run, sha, rows, now, **({"read": read} | more))
 
 
 def test_what_is_kept_is_known_again_to_the_microsecond(ledger):
@@ -65,6 +66,22 @@ def test_what_is_kept_later_replaces_what_was_kept_and_the_last_of_a_batch_count
     email, fax = ledger.consents.contact(FLOW, "c-1")
     assert email == ("denyListEmail", AGREES, "2", "run 2", LATER)
     assert fax == ("denyListFax", OBJECTS, "mapping 1", "run 1", NOON)
+
+
+def test_what_another_run_has_kept_since_it_was_read_stays_and_its_rejection_with_it(ledger):
+    keep(ledger, ("c-1", "denyListEmail", AGREES), ("c-2", "denyListEmail", AGREES))
+    read = ledger.consents.known(FLOW, ["c-1", "c-2"]) | {"c-3": {}, "c-4": {}}
+    keep(ledger, ("c-1", "denyListFax", OBJECTS), ("c-3", "denyListEmail", OBJECTS), run="run 2")
+    reject(ledger, "c-1", "c-2")
+    late = [(f"c-{number}", "denyListEmail", SILENT) for number in (1, 2, 3, 4)]
+    assert keep(ledger, *late, run="run 1", read=read, settled=["c-1", "c-2"]) == {"c-1", "c-3"}
+    assert ledger.consents.known(FLOW, read) == {
+        "c-1": {"denyListEmail": AGREES, "denyListFax": OBJECTS},
+        "c-2": {"denyListEmail": SILENT},
+        "c-3": {"denyListEmail": OBJECTS},
+        "c-4": {"denyListEmail": SILENT},
+    }
+    assert list(ledger.rejected(FLOW).index) == ["c-1"]
 
 
 def test_nothing_to_keep_is_nothing_kept(ledger):

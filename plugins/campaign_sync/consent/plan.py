@@ -138,6 +138,15 @@ def overheard(heard: Sequence[Heard], known: Mapping[str, Kept], mapping: OptOut
     return found
 
 
+def without_profile(known: Known) -> Known:
+    """What is known of a contact whose profile is not there any more: one that is made again begins with a yes that
+    nobody said, perhaps with a time. It lifts no no: what Campaign said is unheard, but for a person's no, which may
+    stand nowhere else. No yes is surely later than that.
+    """
+    persons_no = bool(known.campaign.no) and not known.ours
+    return known._replace(campaign=Said(True, None) if persons_no else NOBODY, ours=False)
+
+
 def _all_heard(heard: Sequence[Heard], attribute: str, kept: Kept | None) -> Said:
     campaign = kept.known.campaign if kept else NOBODY
     told_at = kept.told_at if kept and kept.known.ours else None

@@ -85,8 +85,10 @@ def reconcile_opt_outs(
     write_document(folder, REPORT, shown)
     log.info("reconcile: %s", report.to_text())
     aside = set_aside(files, extract, where, dry_run=window.dry_run)
-    held = held_problem(folder, where)
-    trouble = problem or one_trouble([*(each for each in (held, aside) if each), *late])
+    # Opt-ins are held back once, and no later run says so: it must not go down beside another problem.
+    held = None if held_up else held_problem(folder, where)
+    others = () if problem else (aside, *late)
+    trouble = one_trouble([each for each in (problem, held, *others) if each])
     if not window.dry_run:
         _end(ledger, setting, report, problem, trouble, read)
     if problem is None:
@@ -110,8 +112,8 @@ def _end(
     state = "success" if trouble is None else "failed"
     ledger.end_run(report.flow, report.run_id, state, report.tally.as_dict(), move)
     if problem is None:
-        pairs = setting.mapping.pairs
-        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], pairs, datetime.now(UTC))
+        meanings = setting.mapping.meanings()
+        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], meanings, datetime.now(UTC))
 
 
 def _report(

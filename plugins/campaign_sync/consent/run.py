@@ -94,7 +94,10 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     taken: list[TakenFile] = []
     left: list[str] = []  # files for the next run
     source = source_of(mapping, table, dataverse, ledger)
-    in_full = window.kind == "everything" or (window.kind == "changes" and _new_pairs(mapping, ledger))
+    new = ledger.consents.unheard(flow, mapping.meanings())
+    in_full = window.kind == "everything" or (window.kind == "changes" and bool(new))
+    if in_full and new and not window.dry_run:
+        ledger.consents.unhear(flow, new)
     with closing(Listed()) as heard:
         for sifted in _of_campaign(
             mapping, window, resource, campaign, ledger, run_id, taken, left, notes, log, in_full=in_full
@@ -175,11 +178,6 @@ def _taken_files(
     taken += taking.taken
     left += taking.left
     notes += [f"{name} still grows: it is left for the next run" for name in taking.growing]
-
-
-def _new_pairs(mapping: OptOutMapping, ledger: Ledger) -> bool:
-    """Whether a pair was not heard in full yet, by a run that ended well: then both sides are."""
-    return not ledger.consents.heard_in_full(mapping.name) >= set(mapping.pairs)
 
 
 def _due(ledger: Ledger, flow: str) -> list[str]:

@@ -67,6 +67,11 @@ class Pair(BaseModel):
         description="Which value of the column means that the person objects: true for the donot… columns."
     )
 
+    @property
+    def meaning(self) -> str:
+        """How Dynamics says no, by which the ledger knows a pair again."""
+        return f"{self.column} is {str(self.no_is).lower()}"
+
     @field_validator("no_is")
     @classmethod
     def _built_in_columns_say_no(cls, no_is: bool, info: ValidationInfo) -> bool:
@@ -183,6 +188,10 @@ class OptOutVocabulary(Rhythm):
     def writes_dynamics(self) -> bool:
         """Whether Dynamics is written, and so Campaign's export files are read."""
         return self.direction in TO_DYNAMICS
+
+    def meanings(self) -> dict[str, str]:
+        """How Dynamics says no, by attribute."""
+        return {attribute: pair.meaning for attribute, pair in self.pairs.items()}
 
     def headers(self) -> dict[str, tuple[str, ...]]:
         """The columns that an export file must have, with the headers that each may have: our name of a column is an

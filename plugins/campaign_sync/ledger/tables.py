@@ -251,11 +251,12 @@ Index(
 # Which events wait for one contact.
 Index("waiting_events_by_contact", waiting_events.c.flow, waiting_events.c.contact)
 
-heard_in_full = Table(  # of which opt-out attributes both sides were heard in full, by a run that ended well
+heard_in_full = Table(  # of which pairs both sides were heard in full, by a run that ended well
     "heard_in_full",
     stored,
     Column("flow", Text, primary_key=True),
     Column("attribute", Text, primary_key=True),
+    Column("meaning", Text, primary_key=True),  # how Dynamics says no: `<column> is <value>`
     Column("run_id", Text, nullable=False),
     Column("heard_at", Utc, nullable=False),
     sqlite_with_rowid=False,
