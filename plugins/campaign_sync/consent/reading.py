@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.plan import CAMPAIGN
 from campaign_sync.consent.setting import KEY, Feed
-from campaign_sync.consent.sides import AT, dynamics_frame, filtered, frame_of, with_filtered
+from campaign_sync.consent.sides import AT, dynamics_frame, frame_of
 from campaign_sync.hooks.campaign_records import KEY as RECORD_KEY
 from campaign_sync.hooks.campaign_records import MOMENT
 from campaign_sync.rows.transform import VERSION, Sifted
@@ -103,16 +103,6 @@ def all_profiles(
             held, keyless = [], 0
     if held:
         yield _profiles(pa.concat_tables(held), mapping, times), keyless
-
-
-def with_contacts(
-    sifted: Sifted, mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook
-) -> Sifted:
-    """Rows of Campaign beside what the filter needs of their contacts, if there is one."""
-    if not filtered(mapping):
-        return sifted
-    rows = contacts_now(mapping, table, dataverse, sorted({str(key) for key in sifted.kept.index}))
-    return sifted._replace(kept=with_filtered(sifted.kept, rows, mapping, table))
 
 
 def known_ids(frame: pd.DataFrame) -> Sifted:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from campaign_sync.consent.reading import (
     all_profiles,
     changed_in_dynamics,
+    contacts_now,
     looked_at_again,
     source_of,
-    with_contacts,
 )
 from campaign_sync.consent.setting import OptOutSetting, read_schemas, reads_files
-from campaign_sync.consent.sides import ROW, filled, meant, said_beside
+from campaign_sync.consent.sides import ROW, filled, has_filtered, meant, said_beside, with_filtered
 from campaign_sync.consent.vocabulary import DECIDE
 from campaign_sync.errors import QualityError, RefusedError
 from campaign_sync.exports.taking import as_documents
@@ -40,13 +40,14 @@ from campaign_sync.run.setting import CHECKED, READ, SETTING, STOPPED, document
 from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
 
 if TYPE_CHECKING:
+    import pandas as pd
     from airflow.sdk import Context
 
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.ledger.events import TakenFile
     from campaign_sync.run.window import Window
-    from campaign_sync.schema import ResourceSchema
+    from campaign_sync.schema import ResourceSchema, TableSchema
 
 #: Contacts that could not be told in earlier runs, and are looked at again in one run.
 AGAIN_AT_ONCE = 5_000
@@ -100,7 +101,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
             mapping, window, resource, campaign, ledger, run_id, taken, left, notes, log, in_full=in_full
         ):
             heard.add({str(key) for key in sifted.kept.index})
-            at_rest(with_contacts(sifted, mapping, table, dataverse))
+            at_rest(sifted)
         again = set[str]()
         if window.kind == "changes":
             again = set(heard.lacks(sorted({*_due(ledger, flow), *_undecided(ledger, flow, context)})))
@@ -216,7 +217,7 @@ def step_opt_outs(stored: dict[str, Any], step: str, log: logging.Logger) -> Bat
         write_text(batch.folder, f"{batch.number:05d}.checks.html", checked.html)
         write_document(batch.folder, document(batch.number, CHECKED), {"checks": checked.results})
     elif step == "filter":
-        numbered = frame.assign(**{ROW: range(len(frame))})
+        numbered = _with_contacts(frame, mapping, table).assign(**{ROW: range(len(frame))})
         kept, removed = filter_rows(numbered, mapping, table)
         sifted = Sifted(kept.drop(columns=ROW), said_beside(removed, numbered, kept, mapping))
     else:
@@ -225,3 +226,17 @@ def step_opt_outs(stored: dict[str, Any], step: str, log: logging.Logger) -> Bat
     remove(batch.folder, stopped)
     log.info("%s batch %d: %d rows in, %d kept", step, batch.number, len(frame), len(sifted.kept))
     return batch.write(step, sifted.kept, sifted.removed, batch.tally)
+
+
+def _with_contacts(frame: pd.DataFrame, mapping: OptOutMapping, table: TableSchema) -> pd.DataFrame:
+    """The frame with what the filter needs. Rows of Campaign have nothing of it: their contacts are asked for.
+
+    Not before the change feed was read: a contact that passes only after that comes again with the next run, while of
+    one that was asked for earlier the feed's last word would be left out (``changed_in_dynamics``).
+    """
+    from campaign_sync.hooks.dataverse import DataverseHook
+
+    if has_filtered(frame, mapping, table):
+        return frame
+    keys = sorted({str(key) for key in frame.index})
+    return with_filtered(frame, contacts_now(mapping, table, DataverseHook(), keys), mapping, table)
