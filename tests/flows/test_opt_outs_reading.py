@@ -4,10 +4,12 @@ contacts that are not shown, export files that cannot be fetched, are many or la
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from campaign_sync.hooks.dataverse import DataverseHook
+from campaign_sync.run import clock
 
 from tests.flows.objecting import EMAIL, PHONE, Objecting
 from tests.flows.real_airflow import RealAirflow
@@ -51,3 +53,51 @@ def test_a_contact_that_begins_to_pass_while_a_run_reads_is_not_missed(
     assert asked == [one]
     assert objecting.walk("passes")["told"] == {"campaign opt-outs": 1}
     assert objecting.noes() == {one: BOTH}
+
+
+@pytest.mark.parametrize("wider", ["not_equals: Sales", ""])
+def test_who_passes_a_wider_filter_is_heard_though_nobody_changed_the_contact(
+    objecting: Objecting, wider: str
+) -> None:
+    objecting.edit(LOAD, FILTER)
+    one, two, *_ = begun(objecting).people
+    objecting.dynamics(**{EMAIL: {one: True}})
+    objecting.campaign(two, **{EMAIL: True})
+    objecting.export()
+    assert objecting.walk("held back")["told"] == {}
+    assert objecting.walk("nothing new")["tally"]["extracted"] == 0
+    if wider:
+        objecting.edit("equals: Sales", wider)
+    else:
+        objecting.edit(FILTER, LOAD)
+    assert objecting.walk("wider")["told"] == {"campaign opt-outs": 1, "dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH, two: BOTH}
+    assert objecting.walk("once")["tally"]["extracted"] <= 2, "only what was told comes back from the feed"
+
+
+def test_contacts_that_pass_as_days_go_by_are_heard(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = objecting.people
+    objecting.systems.change({"id": one, "birthdate": f"{clock.now():%Y-%m-%d}", EMAIL: True})
+    days = "{all: [{name: grown up, column: birthdate, before: 30 days ago}]}"
+    objecting.edit(LOAD, f"filter: {days}\n{LOAD}")
+    begun(objecting)
+    assert objecting.noes() == {one: (True, False)}
+    later = clock.now() + timedelta(days=32)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert objecting.walk("a month later")["told"] == {"campaign opt-outs": 1}
+    assert objecting.noes() == {one: BOTH}
+    assert objecting.walk("the same day")["tally"]["extracted"] <= 1
+
+
+def test_empty_cells_that_count_as_no_from_now_on_are_told(objecting: Objecting, systems: Systems) -> None:
+    objecting.edit("donotphone, no_is: true", "new_newsletter, no_is: false")
+    begun(objecting)
+    contacts = systems.contacts()
+    empty = {key for key in objecting.people if contacts[key]["new_newsletter"] is None}
+    assert empty
+    objecting.edit(LOAD, f'replace: {{denyListPhone: {{empty: "no"}}}}\n{LOAD}')
+    assert objecting.walk("empty is no")["told"]["campaign opt-outs"] == len(empty)
+    profiles = systems.profiles()
+    assert empty <= {key for key in objecting.people if profiles[key]["blackListPhone"]}

@@ -34,6 +34,10 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 DELETED, NO_CONTACT_ID, NO_CONTACT = "deleted in Dynamics", "no contact's id", "no such contact"
 
+IN_FULL = (
+    "pairs, filter or replace say something else than when all contacts were read last: all were read again"
+)
+
 MODIFIED_AT, SINCE = "lastModified", "LastModified"
 
 
@@ -51,9 +55,14 @@ def changed_in_dynamics(
         yield Sifted(dynamics_frame(rows, mapping, source.table), removed)
 
 
-def source_of(mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> Source:
-    """The change feed of the contacts."""
-    return Source(Feed.of(mapping), table, dataverse, ledger)
+def source_of(
+    mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger, *, in_full: bool
+) -> Source:
+    """The change feed of the contacts.
+
+    :param in_full: all of them, whatever was read before.
+    """
+    return Source(Feed.of(mapping), table, dataverse, ledger, anew=IN_FULL if in_full else "")
 
 
 def contacts_now(

@@ -112,6 +112,8 @@ def _end(
     if problem is None:
         pairs = setting.mapping.pairs
         ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], pairs, datetime.now(UTC))
+        if read["passing"]:
+            ledger.consents.keep_read_in_full(report.flow, report.run_id, read["passing"], datetime.now(UTC))
 
 
 def _report(

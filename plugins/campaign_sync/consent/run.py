@@ -94,8 +94,10 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
 
     taken: list[TakenFile] = []
     left: list[str] = []  # files for the next run
-    source = source_of(mapping, table, dataverse, ledger)
+    passing = mapping.passing(clock.now().date())
     in_full = window.kind == "everything" or (window.kind == "changes" and _new_pairs(mapping, ledger))
+    anew = in_full or (window.kind == "changes" and ledger.consents.read_in_full(flow) != passing)
+    source = source_of(mapping, table, dataverse, ledger, in_full=anew)
     with closing(Listed()) as heard:
         for sifted in _of_campaign(
             mapping, window, resource, campaign, ledger, run_id, taken, left, notes, log, in_full=in_full
@@ -115,6 +117,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     read = {
         "notes": [*notes, *ended["notes"]], "files": as_documents(taken), "left": left,
         "heard": sorted(mapping.pairs) if in_full and not window.limit else [],
+        "passing": passing if anew and not window.limit else "",
     }  # fmt: skip
     write_document(first.folder, READ, ended | read)
     rows = sum(batch.tally["extracted"] for batch in batches)
@@ -218,7 +221,7 @@ def step_opt_outs(stored: dict[str, Any], step: str, log: logging.Logger) -> Bat
         write_document(batch.folder, document(batch.number, CHECKED), {"checks": checked.results})
     elif step == "filter":
         numbered = _with_contacts(frame, mapping, table).assign(**{ROW: range(len(frame))})
-        kept, removed = filter_rows(numbered, mapping, table)
+        kept, removed = filter_rows(numbered, mapping, table, now=clock.now())
         sifted = Sifted(kept.drop(columns=ROW), said_beside(removed, numbered, kept, mapping))
     else:
         made = meant(frame, mapping) if step == "map" else filled(frame, mapping)

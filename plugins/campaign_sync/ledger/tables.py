@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 7  # a newer one only ever adds tables and indexes
+SCHEMA_VERSION = 8  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -208,6 +208,16 @@ export_files = Table(  # which export files were taken, and which could not be
     Column("run_id", Text, nullable=False),
     Column("first_seen", Utc, nullable=False),
     Column("last_seen", Utc, nullable=False),
+)
+
+read_in_full = Table(  # with which filter and replacements all rows were read last, by a run that ended well
+    "read_in_full",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("passing", Text, nullable=False),  # a digest (consent/file.py)
+    Column("run_id", Text, nullable=False),
+    Column("read_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 
