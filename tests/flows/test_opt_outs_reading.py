@@ -11,7 +11,7 @@ import pytest
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.run import clock
 
-from tests.flows.objecting import EMAIL, PHONE, Objecting
+from tests.flows.objecting import EMAIL, PHONE, Objecting, exported, row
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 
@@ -101,3 +101,19 @@ def test_empty_cells_that_count_as_no_from_now_on_are_told(objecting: Objecting,
     assert objecting.walk("empty is no")["told"]["campaign opt-outs"] == len(empty)
     profiles = systems.profiles()
     assert empty <= {key for key in objecting.people if profiles[key]["blackListPhone"]}
+
+
+def test_a_profile_that_is_made_while_its_contact_is_held_back_lifts_no_no(objecting: Objecting) -> None:
+    late = objecting.everybody[-1]
+    objecting.systems.change({"id": late, "department": "Sales"})
+    objecting.edit(LOAD, FILTER)
+    begun(objecting)
+    objecting.systems.change({"id": late, "department": "Marketing", EMAIL: True})
+    objecting.later()
+    objecting.make_profiles(late)
+    now = objecting.systems.control("GET", "/sandbox/clock")["now"]
+    objecting.put("optout_20260412_000000.csv", exported(row(late, "0", now[:19].replace("T", " "))))
+    assert objecting.walk("held back")["told"] == {}
+    objecting.edit("equals: Sales", "not_equals: Sales")
+    assert objecting.walk("wider")["told"] == {"campaign opt-outs": 1}
+    assert objecting.noes() == {late: BOTH}
