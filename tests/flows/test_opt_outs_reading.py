@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from campaign_sync.hooks.dataverse import DataverseHook
+from campaign_sync.hooks.dataverse_updates import Updated
 from campaign_sync.run import clock
 
-from tests.flows.objecting import EMAIL, PHONE, Objecting, exported, row
+from tests.flows.objecting import EMAIL, FLOW, PHONE, Objecting, exported, row
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 
@@ -117,3 +118,52 @@ def test_a_profile_that_is_made_while_its_contact_is_held_back_lifts_no_no(objec
     objecting.edit("equals: Sales", "not_equals: Sales")
     assert objecting.walk("wider")["told"] == {"campaign opt-outs": 1}
     assert objecting.noes() == {late: BOTH}
+
+
+@pytest.mark.parametrize("place", ["kept", "expired"])
+def test_a_contact_that_is_not_shown_is_not_forgotten_when_the_mapping_is_edited(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+    with monkeypatch.context() as patch:
+        refuse(patch, one)
+        assert objecting.walk("refused")["rejected"] == {"Dynamics": 1}
+    objecting.edit("watch:", "owner: others\nwatch:")
+    if place == "expired":
+        objecting.airflow.ledger().expire_place(FLOW)
+    with monkeypatch.context() as patch:
+        hide(patch, one)
+        assert objecting.walk("hidden")["dropped"] == {"no such contact": 1}
+    assert objecting.walk("shown")["told"] == {"dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH}
+
+
+def refuse(patch: pytest.MonkeyPatch, one: str) -> None:
+    """Have Dynamics refuse every change of this contact."""
+    write = DataverseHook.write_updates
+
+    def refusing(hook: Any, updates: Any) -> Any:
+        asked = list(updates)
+        yield from write(hook, [each for each in asked if each.key != one])
+        yield [Updated(one, "rejected", "refused") for each in asked if each.key == one]
+
+    patch.setattr(DataverseHook, "write_updates", refusing)
+
+
+def hide(patch: pytest.MonkeyPatch, one: str) -> None:
+    """Have Dynamics not show this contact to whoever asks for it by its key, nor in a full list."""
+    by_keys, changes = DataverseHook.by_keys, DataverseHook.changes
+
+    def hiding(hook: Any, table: Any, columns: Any, keys: Any) -> Any:
+        return by_keys(hook, table, columns, [key for key in keys if key != one])
+
+    def listing(hook: Any, *more: Any) -> Any:
+        import pyarrow.compute as pc
+
+        for page in changes(hook, *more):
+            yield page._replace(rows=page.rows.filter(pc.not_equal(page.rows.column(0), one)))
+
+    patch.setattr(DataverseHook, "by_keys", hiding)
+    patch.setattr(DataverseHook, "changes", listing)

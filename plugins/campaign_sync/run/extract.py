@@ -5,7 +5,7 @@ Not for HTTP (``hooks/dataverse.py``), nor for choosing what to read (``window.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, TransientError
@@ -209,12 +209,16 @@ class Source:
         if not waiting:
             return
         self.notes.append(f"{len(waiting):,} rows that earlier runs left open were looked at again")
-        gone = set(waiting)
-        for page in self.dataverse.by_keys(self.table, self.columns, sorted(waiting)):
+        yield from self._by_key(waiting)
+
+    def _by_key(self, keys: Collection[str]) -> Iterator[Page]:
+        """The rows of these keys as they are now, and deletions of those that are not there."""
+        gone = set(keys)
+        for page in self.dataverse.by_keys(self.table, self.columns, sorted(keys)):
             gone -= set(page.rows.column(self.table.key).to_pylist())
             yield page
         if gone:
-            yield page._replace(rows=self._no_rows, deleted=sorted(gone))
+            yield Page(self._no_rows, sorted(gone), None, None)
 
     @staticmethod
     def _limited(pages: Iterable[Page], limit: int | None) -> Iterator[Page]:
