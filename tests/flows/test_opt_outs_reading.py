@@ -140,6 +140,37 @@ def test_a_contact_that_is_not_shown_is_not_forgotten_when_the_mapping_is_edited
     assert objecting.noes() == {one: BOTH}
 
 
+@pytest.mark.parametrize("rows", [[], [""], ["b0000000-0000-4000-8000-000000000001"]])
+def test_a_file_that_speaks_of_no_contact_is_taken_under_a_filter_too(
+    objecting: Objecting, rows: list[str]
+) -> None:
+    objecting.edit(LOAD, FILTER)
+    begun(objecting)
+    content = exported(*map(row, rows)) if rows else exported(row("")).splitlines()[0] + "\n"
+    objecting.put("optout_20260412_000000.csv", content)
+    assert objecting.walk("nobody")["tally"]["dropped"] == len(rows)
+    assert objecting.files() == []
+
+
+def test_contacts_that_are_looked_at_again_and_not_shown_stop_no_run_under_a_filter(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = objecting.people
+    objecting.systems.change({"id": one, "department": "Sales"})
+    objecting.edit(LOAD, FILTER)
+    begun(objecting)
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+    with monkeypatch.context() as patch:
+        refuse(patch, one)
+        assert objecting.walk("refused")["rejected"] == {"Dynamics": 1}
+    later = clock.now() + timedelta(days=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    with monkeypatch.context() as patch:
+        hide(patch, one)
+        assert objecting.walk("hidden")["dropped"] == {"no such contact": 1}
+
+
 def refuse(patch: pytest.MonkeyPatch, one: str) -> None:
     """Have Dynamics refuse every change of this contact."""
     write = DataverseHook.write_updates

@@ -66,10 +66,9 @@ def with_filtered(
     frame: pd.DataFrame, rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchema
 ) -> pd.DataFrame:
     """Rows of Campaign beside what the filter needs of their contacts; empty where there is no such contact."""
-    found = rows.reindex(frame.index)
-    return frame.assign(
-        **{_wire(name, table): found[_wire(name, table)].array for name in _filtered(mapping)}
-    )
+    wanted = [_wire(name, table) for name in _filtered(mapping)]
+    found = rows.reindex(index=frame.index, columns=wanted)  # of no contact there are not even columns
+    return frame.assign(**{name: found[name].array for name in wanted})
 
 
 def has_filtered(frame: pd.DataFrame, mapping: OptOutMapping, table: TableSchema) -> bool:
