@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from campaign_sync.errors import QualityError, TransientError
+from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
 from campaign_sync.run import clock
@@ -169,6 +171,37 @@ def test_contacts_that_are_looked_at_again_and_not_shown_stop_no_run_under_a_fil
     with monkeypatch.context() as patch:
         hide(patch, one)
         assert objecting.walk("hidden")["dropped"] == {"no such contact": 1}
+
+
+@pytest.mark.parametrize("away", ["connection", "folder"])
+def test_what_dynamics_says_does_not_wait_for_the_sftp_area(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    one, two, *_ = begun(objecting).people
+    objecting.dynamics(**{EMAIL: {one: True}})
+    objecting.campaign(two, **{EMAIL: True})
+    objecting.export()
+    with monkeypatch.context() as patch:
+        if away == "connection":
+            error = TransientError(
+                "Campaign SFTP", "/", None, "the connection was lost", "Airflow tries again"
+            )
+            patch.setattr(CampaignFilesHook, "_connected", lambda _: raised(error))
+        else:
+            objecting.edit("  table: contact\n", "  table: contact\n  done: d365_loads/nowhere\n")
+        with pytest.raises(
+            QualityError, match=r"export files were not read, as .*; what Dynamics says was told"
+        ):
+            objecting.walk("away")
+    assert objecting.noes() == {one: BOTH, two: (False, True)}
+    if away == "folder":
+        objecting.edit("  done: d365_loads/nowhere\n", "")
+    assert objecting.walk("back")["told"] == {"dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH, two: BOTH}
+
+
+def raised(error: Exception) -> None:
+    raise error
 
 
 def refuse(patch: pytest.MonkeyPatch, one: str) -> None:

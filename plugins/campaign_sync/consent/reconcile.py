@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.files import unread_problem
 from campaign_sync.consent.guard import held_notes, held_problem
 from campaign_sync.consent.setting import OptOutSetting, reads_files
 from campaign_sync.errors import ReconcileError, SyncError
@@ -86,7 +87,7 @@ def reconcile_opt_outs(
     log.info("reconcile: %s", report.to_text())
     aside = set_aside(files, extract, where, dry_run=window.dry_run)
     held = held_problem(folder, where)
-    trouble = problem or one_trouble([*(each for each in (held, aside) if each), *late])
+    trouble = problem or one_trouble([*(each for each in (held, aside, unread_problem(read)) if each), *late])
     if not window.dry_run:
         _end(ledger, setting, report, problem, trouble, read)
     if problem is None:

@@ -7,14 +7,13 @@ Everything a later step needs is in the run's folder, as in the other flows' run
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.files import RunFiles
 from campaign_sync.consent.reading import (
     all_profiles,
     changed_in_dynamics,
@@ -26,7 +25,6 @@ from campaign_sync.consent.setting import OptOutSetting, read_schemas, reads_fil
 from campaign_sync.consent.sides import ROW, filled, has_filtered, meant, said_beside, with_filtered
 from campaign_sync.consent.vocabulary import DECIDE
 from campaign_sync.errors import QualityError, RefusedError
-from campaign_sync.exports.taking import as_documents
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.ledger.listed import Listed
 from campaign_sync.rows.batch import Batch
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
 
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
-    from campaign_sync.ledger.events import TakenFile
-    from campaign_sync.run.window import Window
     from campaign_sync.schema import ResourceSchema, TableSchema
 
 #: Contacts that could not be told in earlier runs, and are looked at again in one run.
@@ -92,15 +88,16 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         batch = replace(first, number=len(batches) + 1)
         batches.append(batch.write("extract", sifted.kept, sifted.removed, tally.as_dict()))
 
-    taken: list[TakenFile] = []
-    left: list[str] = []  # files for the next run
+    files = RunFiles(mapping, ledger, run_id, log)
     passing = mapping.passing(clock.now().date())
     in_full = window.kind == "everything" or (window.kind == "changes" and _new_pairs(mapping, ledger))
     anew = in_full or (window.kind == "changes" and ledger.consents.read_in_full(flow) != passing)
     source = source_of(mapping, table, dataverse, ledger, in_full=anew)
     with closing(Listed()) as heard:
-        for sifted in _of_campaign(
-            mapping, window, resource, campaign, ledger, run_id, taken, left, notes, log, in_full=in_full
+        # What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell.
+        for sifted in chain(
+            _every_profile(mapping, resource, campaign, notes) if in_full else (),
+            files.frames() if reads_files(mapping, window) else (),
         ):
             heard.add({str(key) for key in sifted.kept.index})
             at_rest(sifted)
@@ -115,7 +112,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
                 at_rest(sifted)
     ended = source.ended()
     read = {
-        "notes": [*notes, *ended["notes"]], "files": as_documents(taken), "left": left,
+        "notes": [*notes, *files.notes, *ended["notes"]], **files.to_json(),
         "heard": sorted(mapping.pairs) if in_full and not window.limit else [],
         "passing": passing if anew and not window.limit else "",
     }  # fmt: skip
@@ -125,60 +122,15 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     return batches
 
 
-def _of_campaign(
-    mapping: OptOutMapping,
-    window: Window,
-    resource: ResourceSchema,
-    campaign: CampaignHook,
-    ledger: Ledger,
-    run_id: str,
-    taken: list[TakenFile],
-    left: list[str],
-    notes: list[str],
-    log: logging.Logger,
-    *,
-    in_full: bool,
+def _every_profile(
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, notes: list[str]
 ) -> Iterator[Sifted]:
-    """What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell."""
-    if in_full:
-        keyless = 0
-        for sifted, without in all_profiles(mapping, resource, campaign):
-            yield sifted
-            keyless += without
-        if keyless:
-            notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
-    if reads_files(mapping, window):
-        yield from _taken_files(mapping, ledger, run_id, taken, left, notes, log)
-
-
-def _taken_files(
-    mapping: OptOutMapping,
-    ledger: Ledger,
-    run_id: str,
-    taken: list[TakenFile],
-    left: list[str],
-    notes: list[str],
-    log: logging.Logger,
-) -> Iterator[Sifted]:
-    """The rows of the files that are ready; what became of the files is added to `taken` and `left`."""
-    from campaign_sync.consent.optout_file import OptOutFile
-    from campaign_sync.exports.export_file import UnusableFile
-    from campaign_sync.exports.taking import Taking, ready_files, require_folders
-    from campaign_sync.hooks.campaign_files import CampaignFilesHook
-
-    opened = partial(OptOutFile, mapping=mapping)
-    with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
-        require_folders(files, mapping.extract)
-        taking = Taking(files, mapping.extract, ledger.events, mapping.name, run_id, Path(place), opened)
-        for ready in ready_files(files, taking):
-            try:
-                frames = [*taking.frames(ready, log)]
-            except UnusableFile:
-                continue  # noted by then
-            yield from frames
-    taken += taking.taken
-    left += taking.left
-    notes += [f"{name} still grows: it is left for the next run" for name in taking.growing]
+    keyless = 0
+    for sifted, without in all_profiles(mapping, resource, campaign):
+        yield sifted
+        keyless += without
+    if keyless:
+        notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
 
 
 def _new_pairs(mapping: OptOutMapping, ledger: Ledger) -> bool:
