@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from campaign_sync.consent import run as consent_run
 from campaign_sync.errors import QualityError, TransientError
 from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.dataverse import DataverseHook
@@ -198,6 +199,23 @@ def test_what_dynamics_says_does_not_wait_for_the_sftp_area(
         objecting.edit("  done: d365_loads/nowhere\n", "")
     assert objecting.walk("back")["told"] == {"dynamics opt-outs": 1}
     assert objecting.noes() == {one: BOTH, two: BOTH}
+
+
+def test_a_pile_of_files_is_taken_by_as_many_runs_as_it_needs(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = begun(objecting).people
+    monkeypatch.setattr(consent_run, "max_batches", lambda: 5)
+    for number, key in enumerate(people[:6]):
+        objecting.campaign(key, **{EMAIL: True})
+        objecting.put(f"optout_2026041{number}_000000.csv", exported(row(key, "1")))
+    objecting.dynamics(**{EMAIL: {people[-1]: True}})
+    first = objecting.walk("first")
+    assert "3 files are left for the next run, as this one has no room for them" in first["notes"]
+    assert first["told"] == {"campaign opt-outs": 1, "dynamics opt-outs": 3}
+    assert objecting.walk("second")["told"] == {"dynamics opt-outs": 3}
+    assert objecting.files() == []
+    assert objecting.noes() == dict.fromkeys([*people[:6], people[-1]], BOTH)
 
 
 def raised(error: Exception) -> None:

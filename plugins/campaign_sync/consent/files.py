@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,11 @@ class RunFiles:
         self._taking: Taking | None = None
         self._trouble: TransientError | RefusedError | None = None
 
-    def frames(self) -> Iterator[Sifted]:
-        """The rows of the files that are ready; none of one that cannot be used."""
+    def frames(self, has_room: Callable[[], bool]) -> Iterator[Sifted]:
+        """The rows of the files that are ready; none of one that cannot be used.
+
+        :param has_room: asked before each file; those for which the run has no room are left for the next.
+        """
         from campaign_sync.consent.optout_file import OptOutFile
         from campaign_sync.exports.taking import Taking
         from campaign_sync.hooks.campaign_files import SYSTEM, CampaignFilesHook
@@ -49,19 +52,24 @@ class RunFiles:
                     Path(place),
                     opened,
                 )
-                yield from self._taken(files, self._taking)
+                yield from self._taken(files, self._taking, has_room)
         except (TransientError, RefusedError) as trouble:
             if trouble.system != SYSTEM:
                 raise
             self._log.warning("export files are left for the next run: %s", trouble)
             self._trouble = trouble
 
-    def _taken(self, files: CampaignFilesHook, taking: Taking) -> Iterator[Sifted]:
+    def _taken(
+        self, files: CampaignFilesHook, taking: Taking, has_room: Callable[[], bool]
+    ) -> Iterator[Sifted]:
         from campaign_sync.exports.export_file import UnusableFile
         from campaign_sync.exports.taking import ready_files, require_folders
 
         require_folders(files, taking.extract)
         for ready in ready_files(files, taking):
+            if not has_room():
+                taking.leave(ready)
+                continue
             try:
                 frames = [*taking.frames(ready, self._log)]
             except UnusableFile:
@@ -81,8 +89,13 @@ class RunFiles:
     @property
     def notes(self) -> list[str]:
         """What people should read of files that were left."""
-        growing = self._taking.growing if self._taking else []
-        return [f"{name} still grows: it is left for the next run" for name in growing]
+        if self._taking is None:
+            return []
+        growing = self._taking.growing
+        notes = [f"{name} still grows: it is left for the next run" for name in growing]
+        if others := len(self._taking.left) - len(growing):
+            notes.append(f"{others:,} files are left for the next run, as this one has no room for them")
+        return notes
 
 
 def unread_problem(read: dict[str, Any]) -> QualityError | None:

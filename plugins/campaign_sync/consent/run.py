@@ -97,14 +97,16 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         # What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell.
         for sifted in chain(
             _every_profile(mapping, resource, campaign, notes) if in_full else (),
-            files.frames() if reads_files(mapping, window) else (),
+            # Half of the room is left to Dynamics.
+            files.frames(lambda: len(batches) <= max_batches() // 2) if reads_files(mapping, window) else (),
         ):
             heard.add({str(key) for key in sifted.kept.index})
             at_rest(sifted)
         again = set[str]()
         if window.kind == "changes":
             again = set(heard.lacks(sorted({*_due(ledger, flow), *_undecided(ledger, flow, context)})))
-        for sifted in changed_in_dynamics(source, window, max_batches(), mapping, heard):
+        room = max(max_batches() - len(batches), 1)
+        for sifted in changed_in_dynamics(source, window, room, mapping, heard):
             again -= {str(key) for frame in sifted for key in frame.index}
             at_rest(sifted)
         if again:
