@@ -4,12 +4,15 @@ contacts that are not shown, export files that cannot be fetched, are many or la
 
 from __future__ import annotations
 
+import weakref
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from campaign_sync.consent import run as consent_run
+from campaign_sync.consent.optout_file import OptOutFile
 from campaign_sync.errors import QualityError, TransientError
+from campaign_sync.exports import export_file
 from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
@@ -216,6 +219,28 @@ def test_a_pile_of_files_is_taken_by_as_many_runs_as_it_needs(
     assert objecting.walk("second")["told"] == {"dynamics opt-outs": 3}
     assert objecting.files() == []
     assert objecting.noes() == dict.fromkeys([*people[:6], people[-1]], BOTH)
+
+
+def test_of_a_large_file_two_frames_at_most_are_in_memory_at_once(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_file, "ROWS", 2)
+    made: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+    judged = OptOutFile.judged
+
+    def counting(*args: Any) -> Any:
+        sifted = judged(*args)
+        made.append(weakref.ref(sifted.kept))
+        alive.append(sum(each() is not None for each in made))
+        return sifted
+
+    begun(objecting)
+    monkeypatch.setattr(OptOutFile, "judged", counting)
+    objecting.put("optout_20260412_000000.csv", exported(*(row(key, "1") for key in objecting.people)))
+    assert objecting.walk("large")["told"] == {"dynamics opt-outs": 10}
+    assert len(alive) == 5
+    assert max(alive) <= 2
 
 
 def raised(error: Exception) -> None:

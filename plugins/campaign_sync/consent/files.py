@@ -7,8 +7,10 @@ for what is in a file (``optout_file.py``), nor for putting files away (``export
 from __future__ import annotations
 
 import logging
+import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,11 +72,8 @@ class RunFiles:
             if not has_room():
                 taking.leave(ready)
                 continue
-            try:
-                frames = [*taking.frames(ready, self._log)]
-            except UnusableFile:
-                continue  # noted by then
-            yield from frames
+            with suppress(UnusableFile):  # noted by then
+                yield from _all_or_none(taking.frames(ready, self._log))
 
     def to_json(self) -> dict[str, Any]:
         """What became of the files, for the run's folder."""
@@ -96,6 +95,18 @@ class RunFiles:
         if others := len(self._taking.left) - len(growing):
             notes.append(f"{others:,} files are left for the next run, as this one has no room for them")
         return notes
+
+
+def _all_or_none(frames: Iterable[Sifted]) -> Iterator[Sifted]:
+    """The frames, once there are no more: the last may show that the file cannot be used. On disk until then."""
+    with tempfile.TemporaryFile() as file:
+        count = 0
+        for frame in frames:
+            pickle.dump(frame, file)
+            count += 1
+        file.seek(0)
+        for _ in range(count):
+            yield pickle.load(file)  # noqa: S301 - nobody else has a way to this file
 
 
 def unread_problem(read: dict[str, Any]) -> QualityError | None:
