@@ -176,3 +176,14 @@ def reject(ledger, *keys):
     refused = pd.DataFrame({"version": 1, "step": "load", "rule": "r", "reason": "because"}, index=list(keys))
     none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
     ledger.settle(FLOW, none, refused, "run 1", "mapping 1")
+
+
+def test_with_which_filter_all_rows_were_read_last_is_known_until_the_flow_is_forgotten(ledger):
+    assert ledger.consents.read_in_full(FLOW) is None
+    for passing in ("one", "other"):
+        ledger.consents.keep_read_in_full(FLOW, "run 1", passing, NOON)
+    assert ledger.consents.read_in_full(FLOW) == "other"
+    ledger.forget("other")
+    assert ledger.consents.read_in_full(FLOW) == "other"
+    ledger.forget(FLOW)
+    assert ledger.consents.read_in_full(FLOW) is None

@@ -131,7 +131,8 @@ def overheard(heard: Sequence[Heard], known: Mapping[str, Kept], mapping: OptOut
     for attribute in mapping.pairs:
         before = known[attribute].known if attribute in known else Known(NOBODY, NOBODY, None, ours=False)
         campaign = _all_heard(heard, attribute, known.get(attribute))
-        if campaign != before.campaign and (campaign.no or attribute in known):
+        # A profile that was just made may say but a default: its first yes is heard once the contact passes.
+        if campaign != before.campaign and (campaign.no or before.campaign.no is not None):
             # A no holds from now on. Without that it would look like a yes that nobody has decided about.
             agreed = True if campaign.no else before.agreed
             found[attribute] = before._replace(campaign=campaign, agreed=agreed, ours=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.plan import CAMPAIGN
 from campaign_sync.consent.setting import KEY, Feed
-from campaign_sync.consent.sides import AT, dynamics_frame, filtered, frame_of, with_filtered
+from campaign_sync.consent.sides import AT, dynamics_frame, frame_of
 from campaign_sync.hooks.campaign_records import KEY as RECORD_KEY
 from campaign_sync.hooks.campaign_records import MOMENT
 from campaign_sync.rows.transform import VERSION, Sifted
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.hooks.pages import Page
     from campaign_sync.ledger.ledger import Ledger
     from campaign_sync.ledger.listed import Listed
+    from campaign_sync.run.healing import Comparison
     from campaign_sync.run.window import Window
     from campaign_sync.schema import ResourceSchema, TableSchema
 
@@ -34,11 +36,36 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 DELETED, NO_CONTACT_ID, NO_CONTACT = "deleted in Dynamics", "no contact's id", "no such contact"
 
+IN_FULL = (
+    "pairs, filter or replace say something else than when all contacts were read last: all were read again"
+)
+
 MODIFIED_AT, SINCE = "lastModified", "LastModified"
 
 
+class Contacts(Source):
+    """The change feed of the contacts. One that is found missing by its key alone may be hidden from us for a while:
+    only what the feed itself lists is deleted, and forgotten.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.not_shown: set[str] = set()
+
+    def _by_key(self, keys: Collection[str]) -> Iterator[Page]:
+        return self._noting(super()._by_key(keys))
+
+    def _missing(self, comparison: Comparison) -> Iterator[Page]:
+        return self._noting(super()._missing(comparison))
+
+    def _noting(self, pages: Iterable[Page]) -> Iterator[Page]:
+        for page in pages:
+            self.not_shown.update(page.deleted)
+            yield page
+
+
 def changed_in_dynamics(
-    source: Source, window: Window, most: int, mapping: OptOutMapping, heard: Listed
+    source: Contacts, window: Window, most: int, mapping: OptOutMapping, heard: Listed
 ) -> Iterator[Sifted]:
     """What the window asks for; a contact that was deleted has nothing to say any more.
 
@@ -47,13 +74,20 @@ def changed_in_dynamics(
     """
     for piece in source.pieces(window, most):
         rows, removed = _frames(piece, source.table)
+        hidden = removed.index.isin(source.not_shown)
+        removed = removed.assign(rule=removed["rule"].mask(hidden, NO_CONTACT))
         rows = rows.loc[heard.lacks([str(key) for key in rows.index])]
         yield Sifted(dynamics_frame(rows, mapping, source.table), removed)
 
 
-def source_of(mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> Source:
-    """The change feed of the contacts."""
-    return Source(Feed.of(mapping), table, dataverse, ledger)
+def source_of(
+    mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger, *, in_full: bool
+) -> Contacts:
+    """The change feed of the contacts.
+
+    :param in_full: all of them, whatever was read before.
+    """
+    return Contacts(Feed.of(mapping), table, dataverse, ledger, anew=IN_FULL if in_full else "")
 
 
 def contacts_now(
@@ -103,16 +137,6 @@ def all_profiles(
             held, keyless = [], 0
     if held:
         yield _profiles(pa.concat_tables(held), mapping, times), keyless
-
-
-def with_contacts(
-    sifted: Sifted, mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook
-) -> Sifted:
-    """Rows of Campaign beside what the filter needs of their contacts, if there is one."""
-    if not filtered(mapping):
-        return sifted
-    rows = contacts_now(mapping, table, dataverse, sorted({str(key) for key in sifted.kept.index}))
-    return sifted._replace(kept=with_filtered(sifted.kept, rows, mapping, table))
 
 
 def known_ids(frame: pd.DataFrame) -> Sifted:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.files import unread_problem
 from campaign_sync.consent.guard import held_notes, held_problem
 from campaign_sync.consent.setting import OptOutSetting, reads_files
 from campaign_sync.errors import ReconcileError, SyncError
@@ -87,7 +88,7 @@ def reconcile_opt_outs(
     aside = set_aside(files, extract, where, dry_run=window.dry_run)
     # Opt-ins are held back once, and no later run says so: it must not go down beside another problem.
     held = None if held_up else held_problem(folder, where)
-    others = () if problem else (aside, *late)
+    others = () if problem else (aside, unread_problem(read), *late)
     trouble = one_trouble([each for each in (problem, held, *others) if each])
     if not window.dry_run:
         _end(ledger, setting, report, problem, trouble, read)
@@ -114,6 +115,8 @@ def _end(
     if problem is None:
         meanings = setting.mapping.meanings()
         ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], meanings, datetime.now(UTC))
+        if read["passing"]:
+            ledger.consents.keep_read_in_full(report.flow, report.run_id, read["passing"], datetime.now(UTC))
 
 
 def _report(

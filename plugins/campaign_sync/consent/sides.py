@@ -57,7 +57,7 @@ def dynamics_frame(rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchem
     for attribute, pair in mapping.pairs.items():
         columns[attribute] = _cells(rows, pair.column, table)
         columns[f"{attribute}{AT}"] = columns[AT]
-    for name in filtered(mapping):
+    for name in _filtered(mapping):
         columns[_wire(name, table)] = _array(rows, _wire(name, table))
     return frame_of(columns, rows.index.astype(str).str.lower().tolist(), DYNAMICS, mapping)
 
@@ -65,12 +65,18 @@ def dynamics_frame(rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchem
 def with_filtered(
     frame: pd.DataFrame, rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchema
 ) -> pd.DataFrame:
-    """Rows of Campaign beside what the filter needs of their contacts."""
-    found = rows.reindex(frame.index)
-    return frame.assign(**{_wire(name, table): found[_wire(name, table)].array for name in filtered(mapping)})
+    """Rows of Campaign beside what the filter needs of their contacts; empty where there is no such contact."""
+    wanted = [_wire(name, table) for name in _filtered(mapping)]
+    found = rows.reindex(index=frame.index, columns=wanted)  # of no contact there are not even columns
+    return frame.assign(**{name: found[name].array for name in wanted})
 
 
-def filtered(mapping: OptOutMapping) -> tuple[str, ...]:
+def has_filtered(frame: pd.DataFrame, mapping: OptOutMapping, table: TableSchema) -> bool:
+    """Whether a frame has what the filter needs."""
+    return all(_wire(name, table) in frame.columns for name in _filtered(mapping))
+
+
+def _filtered(mapping: OptOutMapping) -> tuple[str, ...]:
     """The columns of Dynamics that the filter names."""
     from campaign_sync.mapping.conditions import conditions
 

@@ -52,7 +52,7 @@ def judge_again(database: Database, flow: str, which: Which) -> int:
 def make_due(database: Database, flow: str, which: Which) -> int:
     """Has the next run of a flow of opt-outs look at these, as if none had looked since the first; how many they are.
 
-    Not as rows are marked: a contact that such a look does not find would be taken for deleted, and its noes forgotten.
+    Not as rows are marked: a contact that such a look does not find stays, and would be looked for by every run.
     """
     with database.write() as connection:
         looked_at = [*which.where(flow), rejections.c.last_seen != rejections.c.first_seen]

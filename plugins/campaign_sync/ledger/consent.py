@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, delete, exists, func, literal, select, tuple_, update
 
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import key_columns
-from campaign_sync.ledger.tables import UNDECIDED, consents, heard_in_full, parked, rejections
+from campaign_sync.ledger.tables import UNDECIDED, consents, heard_in_full, parked, read_in_full, rejections
 from campaign_sync.ledger.tables import staged_consents as staged
 from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.waiting import due_query, looked_at, waiting_query
@@ -167,6 +167,19 @@ class Consents:
                     select(exists().where(consents.c.flow == flow, consents.c.attribute == each))
                 ).scalar()
             }
+
+    def read_in_full(self, flow: str) -> str | None:
+        """The digest of the filter and the replacements with which all rows were read last; None: they never were."""
+        query = select(read_in_full.c.passing).where(read_in_full.c.flow == flow)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def keep_read_in_full(self, flow: str, run_id: str, passing: str, now: datetime) -> None:
+        """Remembers that all rows were read with this filter and these replacements, by their digest."""
+        row = {"flow": flow, "passing": passing, "run_id": run_id, "read_at": now}
+        with self._database.write() as connection:
+            insert = insert_into(connection, read_in_full).values(row)
+            connection.execute(insert.on_conflict_do_update(index_elements=["flow"], set_=row))
 
     def due(self, flow: str, limit: int, now: datetime) -> list[str]:
         """The contacts who could not be told and are to be looked at again, the longest not looked at first."""

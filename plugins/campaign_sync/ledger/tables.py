@@ -212,6 +212,16 @@ export_files = Table(  # which export files were taken, and which could not be
     Column("last_seen", Utc, nullable=False),
 )
 
+read_in_full = Table(  # with which filter and replacements all rows were read last, by a run that ended well
+    "read_in_full",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("passing", Text, nullable=False),  # a digest (consent/file.py)
+    Column("run_id", Text, nullable=False),
+    Column("read_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 
 consents = (
     Table(  # what each side says about an opt-out attribute of a contact, and what holds (consent/rule.py)
