@@ -29,7 +29,7 @@ YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 LOST = "the line has more or fewer cells than the header"
 UNREAD = "is neither yes nor no, and says nothing: untick “Export labels instead of internal values” in Extract file"
-UNTIMED = "a time cannot be read, or is in the future: the noes of this row were heard without it, its yeses were not"
+UNTIMED = "a time cannot be read, or is in the future: the noes of this row were heard without it, its yeses lift none"
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,32 @@ class OptOutFile(ExportFile):
         text = {name: rows[name].to_pandas().astype(object).to_numpy() for name in rows.column_names}
         places = [f"{self.name}:row {first + row}" for row in range(rows.num_rows)]
         times = {name: self._moments(text.get(name, [""] * len(places)), now) for name in self._times()}
-        columns: dict[str, Any] = {FRESH: [False] * len(places), AT: [at for at, _ in times[MODIFIED_AT]]}
+        whole = [at for at, _ in times[MODIFIED_AT]]
         keys = [cell.strip().lower() for cell in text[CONTACT]]
         stays = [GUID.fullmatch(key) is not None for key in keys]
         nobody = [(place, NO_CONTACT_ID, "") for place, stay in zip(places, stays, strict=True) if not stay]
         told: list[tuple[str, str, str]] = []  # what is wrong with rows that stay
-        untimed: set[str] = set()
+        # Beside a time that cannot be right the others of its row are doubtful as well.
+        doubtful = [any(not each[row][1] for each in times.values()) for row in range(len(places))]
+        columns: dict[str, Any] = {
+            FRESH: [False] * len(places),
+            AT: [None if doubt else at for at, doubt in zip(whole, doubtful, strict=True)],
+        }
         for attribute in self.mapping.pairs:
             said = [YES_NO.get(cell.strip().lower(), cell) for cell in text[attribute]]
-            whens = times.get(f"{attribute}{SINCE}", [(None, True)] * len(places))
-            for row, (no, (_, readable)) in enumerate(zip(said, whens, strict=True)):
-                if not stays[row]:
-                    continue
-                if isinstance(no, str):
-                    told.append((places[row], attribute, UNREAD))
-                elif not readable:
-                    untimed.add(places[row])
-                    said[row] = no or None
+            told += [
+                (places[row], attribute, UNREAD)
+                for row, no in enumerate(said)
+                if isinstance(no, str) and stays[row]
+            ]
+            own = [at for at, _ in times.get(f"{attribute}{SINCE}", [(None, True)] * len(places))]
             columns[attribute] = [None if isinstance(no, str) else no for no in said]
-            columns[f"{attribute}{AT}"] = [at for at, _ in whens]
+            columns[f"{attribute}{AT}"] = [
+                at or whole[row] if no else None if doubtful[row] else at
+                for row, (no, at) in enumerate(zip(columns[attribute], own, strict=True))
+            ]
         frame = frame_of(columns, keys, CAMPAIGN, self.mapping)
-        told += [(place, "time", UNTIMED) for place in sorted(untimed)]
+        told += [(places[row], "time", UNTIMED) for row, doubt in enumerate(doubtful) if doubt and stays[row]]
         told += [(f"{self.name}:line {line}", "columns", LOST) for line in lost]
         return Sifted(frame[stays], pd.concat([removed_rows(nobody, "dropped"), removed_rows(told)]))
 

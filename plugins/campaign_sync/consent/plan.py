@@ -115,7 +115,9 @@ def plan_contact(
         dynamics = _dynamics(
             before and before.dynamics, contact, attribute, record=mapping.conflict == "record"
         )
-        campaign = _all_heard(heard, attribute, known.get(attribute))
+        # A yes without a time lifts no no, but Campaign has to be told it once more, if that is what happens to it.
+        overruled = mapping.direction == "both" and bool(dynamics.no)
+        campaign = _all_heard(heard, attribute, known.get(attribute), overruled=overruled)
         decision = decide(mapping.direction, dynamics, campaign, before, again=again)
         judged[attribute] = Judged(decision, dynamics, campaign, before)
     return Plan(key, contact.version, judged)
@@ -138,11 +140,11 @@ def overheard(heard: Sequence[Heard], known: Mapping[str, Kept], mapping: OptOut
     return found
 
 
-def _all_heard(heard: Sequence[Heard], attribute: str, kept: Kept | None) -> Said:
+def _all_heard(heard: Sequence[Heard], attribute: str, kept: Kept | None, *, overruled: bool = False) -> Said:
     campaign = kept.known.campaign if kept else NOBODY
     told_at = kept.told_at if kept and kept.known.ours else None
     for each in sorted(heard, key=lambda each: each.at.timestamp() if each.at else 0.0):
-        campaign = _campaign(campaign, each, attribute, told_at)
+        campaign = _campaign(campaign, each, attribute, told_at, overruled=overruled)
     return campaign
 
 
@@ -151,15 +153,22 @@ def _dynamics(known: Said | None, contact: Contact, attribute: str, *, record: b
     return hear(known, contact.no[attribute], _later(contact.at, known and known.at), record=record)
 
 
-def _campaign(known: Said, heard: Heard, attribute: str, told_at: datetime | None) -> Said:
+def _campaign(
+    known: Said, heard: Heard, attribute: str, told_at: datetime | None, *, overruled: bool
+) -> Said:
     """
     :param told_at: when we wrote the no that is known, if it is ours.
+    :param overruled: Dynamics says no, and Campaign is told so where it says yes without a time.
     """
     no, at = heard.said[attribute]
     if no and heard.fresh:
         at = _later(at, known.at)
-    if no is False and known.no and not heard.fresh and not _after(heard.at, known.at):
-        return known  # a file that was written before: its yes may have no time of its own
+    if no is False and known.no and not heard.fresh:
+        when = _later(heard.at, at)  # the yes may have no time of its own
+        if overruled and None in (when, known.at):
+            at = None  # it may be newer, and then it stands in Campaign
+        elif not _after(when, known.at):
+            return known  # a file that was written before
     if no is False and told_at and not _after(at, told_at):
         at = None  # we have overwritten it since, or cannot know: it lifts nothing, and is overwritten once more
     # A person who says no once more says it later, so that no yes between the two lifts it; our own no is no news.
