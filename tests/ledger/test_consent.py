@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
@@ -112,6 +113,24 @@ def test_a_contact_that_could_not_be_told_is_looked_at_ever_more_seldom_and_neve
         assert due(days=days + 1, seconds=1) == ["c-1"]
 
 
+def test_a_contact_that_waits_for_a_flow_of_rows_is_looked_at_once_a_month_in_the_end(ledger):
+    park(ledger, "c-1", waits_for="contacts_to_profiles")
+    began = ledger.parked(FLOW)["last_seen"].max().to_pydatetime()
+
+    def due(days):
+        return ledger.consents.due(FLOW, 1, began + timedelta(days=days))
+
+    looks = []
+    for day in range(365):
+        if due(day):
+            looks.append(day)
+            ledger.consents.looked_at(FLOW, ["c-1"], began + timedelta(days=day))
+    between = [later - sooner for sooner, later in itertools.pairwise(looks)]
+    assert between == sorted(between)
+    assert (between[0], between[-1]) == (1, 30)
+    assert len(looks) <= 20
+
+
 def test_contacts_that_are_gone_are_forgotten_and_no_others(ledger):
     reject(ledger, "c-1", "c-2")
     for flow in (FLOW, "other"):
@@ -159,3 +178,10 @@ def reject(ledger, *keys):
     refused = pd.DataFrame({"version": 1, "step": "load", "rule": "r", "reason": "because"}, index=list(keys))
     none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
     ledger.settle(FLOW, none, refused, "run 1", "mapping 1")
+
+
+def park(ledger, *keys, waits_for):
+    waiting = {"version": 1, "kind": "parent", "waits_for": waits_for, "waits_key": list(keys), "reason": "r"}
+    none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
+    refused = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle(FLOW, none, refused, "run 1", "mapping 1", parked=pd.DataFrame(waiting, index=list(keys)))

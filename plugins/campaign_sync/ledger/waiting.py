@@ -1,8 +1,8 @@
 """Contacts who could not be told: which of them a run looks at again, and how many wait to be told a no.
 
 None is given up, as somebody's no may depend on it. Each is looked at after about half of the time for which it has
-waited, a day at most, the longest not looked at first. Not for the statements that list them (``parking.py``,
-``settle.py``).
+waited, a day at most, or a month where another flow tells when it is time; the longest not looked at first. Not for the
+statements that list them (``parking.py``, ``settle.py``).
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 #: For so long every run looks; and how long it is between two looks at most.
 AT_ONCE, AT_MOST = timedelta(minutes=1), timedelta(days=1)
 
+#: The same of contacts that wait for a flow of rows. It tells when it is time (``parking.py``), but knows nothing of
+#: records that come another way; and each look is an engine call, for people of whom it may never make a record.
+AT_MOST_BESIDE = timedelta(days=30)
+
 
 def due_query(flow: str, now: datetime, limit: int) -> Select[Any]:
-    """The contacts that it is time to look at again. One that waits for a flow of rows is not among them: that flow
-    tells when it is time (``parking.py``).
-    """
+    """The contacts that it is time to look at again."""
+    beside = parked.c.waits_for != ""
     some = union_all(
         *(
             select(table.c.source_key, table.c.last_seen).where(
-                table.c.flow == flow, _is_due(table, now), *more
+                table.c.flow == flow, _is_due(table, now, at_most), *more
             )
-            for table, more in ((rejections, ()), (parked, (parked.c.waits_for == "",)))
+            for table, at_most, more in (
+                (rejections, AT_MOST, ()),
+                (parked, AT_MOST, (~beside,)),
+                (parked, AT_MOST_BESIDE, (beside,)),
+            )
         )
     ).subquery()
     return select(some.c.source_key).order_by(some.c.last_seen, some.c.source_key).limit(limit)
@@ -58,11 +65,11 @@ def looked_at(flow: str, now: datetime) -> Iterator[Update]:
         yield update(table).where(table.c.flow == flow, among).values(last_seen=now)
 
 
-def _is_due(table: Any, now: datetime) -> ColumnElement[bool]:
+def _is_due(table: Any, now: datetime, at_most: timedelta) -> ColumnElement[bool]:
     kind, waits, age = table.c.last_seen.type, [], AT_ONCE
     waits.append((table.c.first_seen > literal(now - age, kind), literal(now, kind)))
-    while age < 2 * AT_MOST:
+    while age < 2 * at_most:
         waits.append((table.c.first_seen > literal(now - 2 * age, kind), literal(now - age / 2, kind)))
         age *= 2
-    due: ColumnElement[bool] = table.c.last_seen <= case(*waits, else_=literal(now - AT_MOST, kind))
+    due: ColumnElement[bool] = table.c.last_seen <= case(*waits, else_=literal(now - at_most, kind))
     return due

@@ -1,0 +1,29 @@
+"""O4: who could not be told a no, for whatever reason, is told in the end, and people hear of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from campaign_sync.run import clock
+
+from tests.flows import objecting
+from tests.flows.real_airflow import RealAirflow
+from tests.flows.systems import Systems
+from tests.flows.test_born_with_noes import noes, opt_outs
+from tests.flows.test_comparing import Marketer
+
+
+def test_a_profile_that_is_made_beside_the_flow_of_profiles_is_told_as_well(
+    airflow: RealAirflow, systems: Systems, no_waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systems.delete_rejected()
+    opt_outs(airflow)
+    nobody = systems.add(firstname="N", donotbulkemail=True)  # without an address that flow makes no profile
+    mapping = airflow.mappings / "opt_outs.yaml"
+    objecting.walk(mapping, "first")
+    assert nobody in airflow.ledger().parked("opt_outs").index
+    Marketer(systems).add(externalId=nobody, email="n@alder.example")
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=1))
+    assert objecting.walk(mapping, "a day later")["told"] == {"campaign opt-outs": 1}
+    assert noes(systems.profiles()[nobody]) == {"blackListEmail"}
