@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from campaign_sync.errors import MappingError
 from campaign_sync.run import clock
 
 from tests.flows import objecting
@@ -27,3 +28,21 @@ def test_a_profile_that_is_made_beside_the_flow_of_profiles_is_told_as_well(
     monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=1))
     assert objecting.walk(mapping, "a day later")["told"] == {"campaign opt-outs": 1}
     assert noes(systems.profiles()[nobody]) == {"blackListEmail"}
+
+
+@pytest.mark.parametrize("direction", ["both", "to_campaign"])
+def test_a_column_that_cannot_be_written_is_an_error_where_it_would_be(
+    airflow: RealAirflow, systems: Systems, no_waiting: None, direction: str
+) -> None:
+    """Dynamics would take the no and forget it: it would be told in every run, and never be there."""
+    people = objecting.Objecting(airflow, systems)
+    people.edit("direction: both", f"direction: {direction}")
+    people.edit("donotphone", "merged")
+    if direction == "both":
+        with pytest.raises(
+            MappingError, match=r"opt_outs.yaml:\d+: pairs.denyListPhone.column: merged cannot be written"
+        ):
+            people.walk("ignored")
+        assert not people.writes()
+    else:
+        assert people.walk("read")["balanced"]
