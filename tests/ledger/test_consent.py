@@ -131,6 +131,22 @@ def test_a_contact_that_waits_for_a_flow_of_rows_is_looked_at_once_a_month_in_th
     assert len(looks) <= 20
 
 
+def test_who_could_be_told_and_is_not_is_late(ledger):
+    reject(ledger, "c-1", "c-2")
+    park(ledger, "c-3", "c-4", waits_for="rows")
+    keep(ledger, *((key, "denyListEmail", OBJECTS) for key in ("c-1", "c-3", "c-4")))
+    now = datetime.now(UTC)
+    assert ledger.consents.late(FLOW, now - timedelta(hours=1)) == []
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"]
+    made = pd.DataFrame({"version": 1, "sent_hash": [b"h"], "result": "created"}, index=["c-4"])
+    none = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle("rows", made, none, "run 1", "mapping 1")
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"], "it was not looked at since"
+    ledger.consents.looked_at(FLOW, ["c-4"], now + timedelta(hours=1))
+    assert sorted(ledger.consents.late(FLOW, now + timedelta(hours=1))) == ["c-1", "c-4"]
+    ledger.forget("rows")
+
+
 def test_contacts_that_are_gone_are_forgotten_and_no_others(ledger):
     reject(ledger, "c-1", "c-2")
     for flow in (FLOW, "other"):

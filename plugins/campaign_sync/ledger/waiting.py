@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, case, exists, func, literal, select, union_all, update
 
-from campaign_sync.ledger.tables import consents, parked, rejections
+from campaign_sync.ledger.links import surely_there
+from campaign_sync.ledger.tables import consents, parked, records, rejections
 from campaign_sync.ledger.tables import staged_keys as wanted
 
 #: For so long every run looks; and how long it is between two looks at most.
@@ -56,6 +57,34 @@ def waiting_query(flow: str) -> Select[int, Any]:
         )
     ).subquery()
     return select(func.count(), func.min(some.c.first_seen)).select_from(some)
+
+
+def late_query(flow: str, before: datetime) -> Select[Any]:
+    """The contacts, of whom a no is known that holds, who wait to be told since before a time, the longest first.
+
+    Of those that are parked, only where the flow of rows has a record which Campaign did not show even after that: for
+    others it may never make one.
+    """
+    hidden = exists().where(
+        records.c.flow == parked.c.waits_for,
+        records.c.source_key == parked.c.waits_key,
+        surely_there(),
+        records.c.updated_at < parked.c.last_seen,
+    )
+    some = union_all(
+        *(
+            select(table.c.source_key, table.c.first_seen).where(
+                table.c.flow == flow,
+                table.c.first_seen < before,
+                exists().where(
+                    consents.c.flow == flow, consents.c.source_key == table.c.source_key, consents.c.agreed
+                ),
+                *more,
+            )
+            for table, more in ((rejections, ()), (parked, (hidden,)))
+        )
+    ).subquery()
+    return select(some.c.source_key).order_by(some.c.first_seen, some.c.source_key)
 
 
 def looked_at(flow: str, now: datetime) -> Iterator[Update]:
