@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.flows.objecting import EMAIL, Objecting, exported, refuse_in_dynamics
+from tests.flows.objecting import EMAIL, Objecting, exported, refuse_in_dynamics, row
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.flows.test_comparing import Marketer
@@ -74,3 +74,19 @@ def test_a_yes_with_a_time_of_its_own_needs_no_time_of_its_profile(objecting: Ob
     objecting.put("optout_20260412_000000.csv", exported(told))
     assert objecting.walk("yes")["told"] == {"dynamics opt-ins": 1}
     assert objecting.noes() == {}
+
+
+def test_in_the_hour_that_comes_twice_a_no_is_not_older_than_a_yes(objecting: Objecting) -> None:
+    """02:45 in summer time, and 25 minutes later, in winter time, 02:10."""
+    one, two, *_ = begun(objecting).people
+    objecting.edit("  expected_every: ~\n", "  expected_every: ~\n  time_zone: Europe/Berlin\n")
+    objecting.put(
+        "optout_1.csv", exported(row(one, "0", "2025-10-26 02:45:00"), row(two, "0", "2025-10-26 02:45:00"))
+    )
+    objecting.walk("yes")
+    stand_in = row(two, "1", "", "2025-10-26 02:10:00")
+    objecting.put("optout_2.csv", exported(row(one, "1", "2025-10-26 02:10:00"), stand_in))
+    assert objecting.walk("no")["told"] == {"dynamics opt-outs": 2}
+    objecting.put("optout_3.csv", exported(row(one, "0", "2025-10-26 02:50:00")))
+    assert "dynamics opt-ins" not in objecting.walk("yes in doubt")["told"]
+    assert {one, two} == {key for key, (no, _) in objecting.said().items() if no}
