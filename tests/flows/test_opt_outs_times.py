@@ -1,4 +1,4 @@
-"""O3, O4: what the times in an export file are good for: with a bad one no no is lost, and no yes is told."""
+"""O3, O4: export files with bad times and empty cells: no no is lost by them, and no yes is told."""
 
 from __future__ import annotations
 
@@ -90,3 +90,27 @@ def test_in_the_hour_that_comes_twice_a_no_is_not_older_than_a_yes(objecting: Ob
     objecting.put("optout_3.csv", exported(row(one, "0", "2025-10-26 02:50:00")))
     assert "dynamics opt-ins" not in objecting.walk("yes in doubt")["told"]
     assert {one, two} == {key for key, (no, _) in objecting.said().items() if no}
+
+
+@pytest.mark.parametrize("newer", ["no", "yes"])
+def test_a_no_that_seems_older_than_a_yes_is_asked_of_in_campaign(
+    objecting: Objecting, systems: Systems, newer: str
+) -> None:
+    """Its file is late, or its times are of a zone farther west than the mapping says."""
+    one, *_ = objecting.people
+    objecting.campaign(one, **{EMAIL: True})
+    late = stamp(objecting, one)
+    objecting.later()
+    objecting.campaign(one, **{EMAIL: False})
+    begun(objecting)
+    if newer == "no":
+        objecting.later(3600)
+        objecting.campaign(one, **{EMAIL: True})
+        late = stamp(objecting, one) - timedelta(hours=4)
+    other, before = objecting.people[1], late - timedelta(days=3)
+    objecting.put("optout_1.csv", exported(row(one, "1", written(late)), row(other, "0", written(before))))
+    systems.forget()
+    told = objecting.walk("older")["told"]
+    assert systems.engine_calls() == 1
+    assert told == ({"dynamics opt-outs": 1} if newer == "no" else {})
+    assert objecting.noes() == ({one: BOTH} if newer == "no" else {})

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.doubt import asked_again
 from campaign_sync.consent.reading import (
     all_profiles,
     changed_in_dynamics,
@@ -144,7 +145,9 @@ def _of_campaign(
         if keyless:
             notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
     if reads_files(mapping, window):
-        yield from _taken_files(mapping, ledger, run_id, taken, left, notes, log)
+        for sifted in _taken_files(mapping, ledger, run_id, taken, left, notes, log):
+            yield sifted
+            yield from asked_again(sifted, mapping, resource, campaign, ledger)
 
 
 def _taken_files(
