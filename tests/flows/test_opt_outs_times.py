@@ -114,3 +114,13 @@ def test_a_no_that_seems_older_than_a_yes_is_asked_of_in_campaign(
     assert systems.engine_calls() == 1
     assert told == ({"dynamics opt-outs": 1} if newer == "no" else {})
     assert objecting.noes() == ({one: BOTH} if newer == "no" else {})
+
+
+def test_where_an_empty_cell_counts_as_no_both_sides_are_told(objecting: Objecting) -> None:
+    objecting.edit("load: {resource", 'replace: {denyListEmail: {empty: "no"}}\nload: {resource')
+    one, *_ = begun(objecting).people
+    objecting.put("optout_1.csv", exported(row(one, "", "", "2026-04-12 00:00:00")))
+    assert objecting.walk("empty")["told"] == {"campaign opt-outs": 1, "dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH}
+    objecting.export()
+    assert objecting.walk("echo")["told"] == {}

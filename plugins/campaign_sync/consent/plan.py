@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from campaign_sync.consent.rule import Decision, Known, Said, decide, hear, known_after
+from campaign_sync.consent.rule import TO_CAMPAIGN, Decision, Known, Said, decide, hear, known_after
 
 if TYPE_CHECKING:
     from campaign_sync.consent.file import OptOutMapping
@@ -32,6 +32,7 @@ class Heard(NamedTuple):
     at: datetime | None  # of the row as a whole
     said: dict[str, Said]
     fresh: bool  # just read, so that nothing that is known can be newer
+    silent: frozenset[str] = frozenset()  # attributes that say no only because their cells are empty
 
 
 class Contact(NamedTuple):
@@ -119,6 +120,13 @@ def plan_contact(
         overruled = mapping.direction == "both" and bool(dynamics.no)
         campaign = _all_heard(heard, attribute, known.get(attribute), overruled=overruled)
         decision = decide(mapping.direction, dynamics, campaign, before, again=again)
+        if (
+            decision.no
+            and mapping.direction in TO_CAMPAIGN
+            and any(attribute in each.silent for each in heard)
+        ):
+            # The cell counts as no, but does not say it: a mailing would go out.
+            decision = decision._replace(tell_campaign=True)
         judged[attribute] = Judged(decision, dynamics, campaign, before)
     return Plan(key, contact.version, judged)
 
