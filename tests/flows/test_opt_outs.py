@@ -325,6 +325,7 @@ def test_a_contact_that_never_rests_is_rejected_and_told_by_the_next_run(
 def test_a_no_that_was_refused_often_is_told_once_the_reason_is_mended(
     objecting: Objecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    objecting.edit("load: {", "reconcile: {told_within: ~}\nload: {")
     one, *_ = begun(objecting).people
     objecting.campaign(one, **{EMAIL: True})
     objecting.export()

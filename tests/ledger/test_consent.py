@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
@@ -129,6 +130,40 @@ def test_a_contact_that_could_not_be_told_is_looked_at_ever_more_seldom_and_neve
         assert due(days=days + 1, seconds=1) == ["c-1"]
 
 
+def test_a_contact_that_waits_for_a_flow_of_rows_is_looked_at_once_a_month_in_the_end(ledger):
+    park(ledger, "c-1", waits_for="contacts_to_profiles")
+    began = ledger.parked(FLOW)["last_seen"].max().to_pydatetime()
+
+    def due(days):
+        return ledger.consents.due(FLOW, 1, began + timedelta(days=days))
+
+    looks = []
+    for day in range(365):
+        if due(day):
+            looks.append(day)
+            ledger.consents.looked_at(FLOW, ["c-1"], began + timedelta(days=day))
+    between = [later - sooner for sooner, later in itertools.pairwise(looks)]
+    assert between == sorted(between)
+    assert (between[0], between[-1]) == (1, 30)
+    assert len(looks) <= 20
+
+
+def test_who_could_be_told_and_is_not_is_late(ledger):
+    reject(ledger, "c-1", "c-2")
+    park(ledger, "c-3", "c-4", waits_for="rows")
+    keep(ledger, *((key, "denyListEmail", OBJECTS) for key in ("c-1", "c-3", "c-4")))
+    now = datetime.now(UTC)
+    assert ledger.consents.late(FLOW, now - timedelta(hours=1)) == []
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"]
+    made = pd.DataFrame({"version": 1, "sent_hash": [b"h"], "result": "created"}, index=["c-4"])
+    none = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle("rows", made, none, "run 1", "mapping 1")
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"], "it was not looked at since"
+    ledger.consents.looked_at(FLOW, ["c-4"], now + timedelta(hours=1))
+    assert sorted(ledger.consents.late(FLOW, now + timedelta(hours=1))) == ["c-1", "c-4"]
+    ledger.forget("rows")
+
+
 def test_contacts_that_are_gone_are_forgotten_and_no_others(ledger):
     reject(ledger, "c-1", "c-2")
     for flow in (FLOW, "other"):
@@ -187,3 +222,10 @@ def test_with_which_filter_all_rows_were_read_last_is_known_until_the_flow_is_fo
     assert ledger.consents.read_in_full(FLOW) == "other"
     ledger.forget(FLOW)
     assert ledger.consents.read_in_full(FLOW) is None
+
+
+def park(ledger, *keys, waits_for):
+    waiting = {"version": 1, "kind": "parent", "waits_for": waits_for, "waits_key": list(keys), "reason": "r"}
+    none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
+    refused = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle(FLOW, none, refused, "run 1", "mapping 1", parked=pd.DataFrame(waiting, index=list(keys)))

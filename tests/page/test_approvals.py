@@ -154,7 +154,7 @@ def test_opt_outs_are_told_by_contact_and_attribute(browser, ledger, asking):
 def test_opt_ins_that_no_run_may_tell_unasked_are_told(browser, ledger, asking):
     open_ = Kept(Known(Said(True, NOON), Said(False, NOON), None, ours=False))
     rows = [(key, name, open_) for key in ("a", "b") for name in ("denyListEmail", "denyListPhone")]
-    ledger.consents.keep(OPT_OUTS, RUN, "abc", rows, NOON)
+    ledger.consents.keep(OPT_OUTS, RUN, "abc", rows, NOON, read={})
     assert browser("api/approvals").json()["held"] == [
         {"flow": OPT_OUTS, "since": "2026-11-20T12:00:00Z", "contacts": 2, "more": False, "some": ["a", "b"]}
     ]

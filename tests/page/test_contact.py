@@ -143,7 +143,7 @@ def test_opt_outs_say_whose_word_holds_and_why(browser, ledger, put_row):
     no = Kept(Known(Said(True, NOON), Said(True, late), True, ours=True), late, DYNAMICS)
     yes = Kept(Known(Said(True, NOON), Said(False, late), None, ours=False))
     rows = [(KEY, "denyListEmail", no), (KEY, "denyListPhone", yes)]
-    ledger.consents.keep(OPT_OUTS, RUN, "abc", rows, NOON)
+    ledger.consents.keep(OPT_OUTS, RUN, "abc", rows, NOON, read={})
     put_row(parked, flow=OPT_OUTS, waits_for=FLOW, waits_key=KEY, reason="there is no profile yet")
     (told,) = asked(browser)["opt_outs"]
     assert (told["flow"], told["said"]) == (OPT_OUTS, "It is told later: there is no profile yet")

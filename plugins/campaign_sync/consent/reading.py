@@ -124,12 +124,10 @@ def all_profiles(
     """What every profile says now, a batch at a time; and how many of them are nobody's whom Dynamics knows."""
     import pyarrow as pa
 
-    names = {attribute: resource.fields[attribute].name for attribute in mapping.pairs}
-    times = {name: f"{wire}{SINCE}" for name, wire in names.items() if f"{wire}{SINCE}" in resource.fields}
+    times = _times(mapping, resource)
     held: list[Any] = []
     keyless = 0
-    asked = [*names, *times.values(), MODIFIED_AT]
-    for records in campaign.everything(resource, KEY, dict.fromkeys(asked)):
+    for records in campaign.everything(resource, KEY, _asked(mapping, times)):
         held.append(records.rows)
         keyless += records.keyless
         if sum(map(len, held)) >= BATCH_ROWS:
@@ -137,6 +135,14 @@ def all_profiles(
             held, keyless = [], 0
     if held:
         yield _profiles(pa.concat_tables(held), mapping, times), keyless
+
+
+def profiles_now(
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, keys: Collection[str]
+) -> Sifted:
+    """What these contacts' profiles say now, at an engine call each; who has none is absent."""
+    times = _times(mapping, resource)
+    return _profiles(campaign.records(resource, KEY, _asked(mapping, times), keys).rows, mapping, times)
 
 
 def known_ids(frame: pd.DataFrame) -> Sifted:
@@ -156,6 +162,16 @@ def moment_of(text: Any) -> datetime | None:
     if not found:
         return None
     return datetime.fromisoformat(f"{found[1]}T{found[2]}.{(found[3] or '').ljust(3, '0')}+00:00")
+
+
+def _times(mapping: OptOutMapping, resource: ResourceSchema) -> dict[str, str]:
+    """The field of each attribute's own time, where the instance has one."""
+    names = {attribute: f"{resource.fields[attribute].name}{SINCE}" for attribute in mapping.pairs}
+    return {attribute: name for attribute, name in names.items() if name in resource.fields}
+
+
+def _asked(mapping: OptOutMapping, times: dict[str, str]) -> dict[str, None]:
+    return dict.fromkeys([*mapping.pairs, *times.values(), MODIFIED_AT])
 
 
 def _profiles(rows: pa.Table, mapping: OptOutMapping, times: dict[str, str]) -> Sifted:

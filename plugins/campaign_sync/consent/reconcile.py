@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.files import unread_problem
 from campaign_sync.consent.guard import held_notes, held_problem
 from campaign_sync.consent.setting import OptOutSetting, reads_files
-from campaign_sync.errors import ReconcileError, SyncError
+from campaign_sync.errors import QualityError, ReconcileError, SyncError
 from campaign_sync.ledger.events import TakenFile
 from campaign_sync.ledger.ledger import Ledger, Move
 from campaign_sync.rows.storage import folder_of, read_document, sweep_rows, write_document
+from campaign_sync.run import clock
 from campaign_sync.run.adding_up import add_up
 from campaign_sync.run.guard import guard_notes, guard_problem
 from campaign_sync.run.report import SAMPLE, Report
@@ -81,6 +82,8 @@ def reconcile_opt_outs(
     count, since = ledger.consents.waiting(flow)
     if since is not None:
         notes.append(f"{count:,} contacts wait to be told a no, the longest since {since:%Y-%m-%d %H:%M} UTC")
+    if not window.dry_run and (unheard := _unheard(ledger, setting, where)):
+        late.append(unheard)
     report = replace(report, notes=(*report.notes, *notes))
     shown = report.to_json() | {"told": told, "differed": differed}
     write_document(folder, REPORT, shown)
@@ -97,6 +100,20 @@ def reconcile_opt_outs(
     if trouble is not None:
         raise trouble
     return shown | {"dry_run": window.dry_run}
+
+
+def _unheard(ledger: Ledger, setting: OptOutSetting, where: str) -> QualityError | None:
+    """Why a person is wanted, if somebody's no could not be told for too long."""
+    patience = setting.mapping.reconcile.patience
+    if patience is None or not (found := ledger.consents.late(setting.mapping.name, clock.now() - patience)):
+        return None
+    return QualityError(
+        f"{len(found):,} contacts wait for more than {patience / timedelta(hours=1):,.0f} hours to be told a no "
+        f"({', '.join(found[:SAMPLE])})",
+        where,
+        "The reports say why each is rejected or parked: have Dynamics accept the change, or Campaign show the profile "
+        "to the package's credential. All of them are tried again",
+    )
 
 
 def _end(

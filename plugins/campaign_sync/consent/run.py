@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.doubt import asked_again
 from campaign_sync.consent.files import RunFiles
 from campaign_sync.consent.reading import (
     all_profiles,
@@ -101,7 +102,11 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         for sifted in chain(
             _every_profile(mapping, resource, campaign, notes) if in_full else (),
             # Half of the room is left to Dynamics.
-            files.frames(lambda: len(batches) <= max_batches() // 2) if reads_files(mapping, window) else (),
+            _files_and_doubts(
+                files.frames(lambda: len(batches) <= max_batches() // 2), mapping, resource, campaign, ledger
+            )
+            if reads_files(mapping, window)
+            else (),
         ):
             heard.add({str(key) for key in sifted.kept.index})
             at_rest(sifted)
@@ -136,6 +141,18 @@ def _every_profile(
         keyless += without
     if keyless:
         notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
+
+
+def _files_and_doubts(
+    frames: Iterator[Sifted],
+    mapping: OptOutMapping,
+    resource: ResourceSchema,
+    campaign: CampaignHook,
+    ledger: Ledger,
+) -> Iterator[Sifted]:
+    for sifted in frames:
+        yield sifted
+        yield from asked_again(sifted, mapping, resource, campaign, ledger)
 
 
 def _due(ledger: Ledger, flow: str) -> list[str]:

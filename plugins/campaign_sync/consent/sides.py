@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: that nothing that is known can be newer. A pair's own time stands in the column `<attribute>@at`.
 SIDE, AT, FRESH = "@side", "@at", "@fresh"
 
+#: Beside a pair's column, `<attribute>@empty`: whether its cell counts as no only because it is empty.
+EMPTY = "@empty"
+
 #: The number of a row in its frame, while a step is taken.
 ROW = "@row"
 
@@ -119,10 +122,11 @@ def filled(frame: pd.DataFrame, mapping: OptOutMapping) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.compute as pc
 
-    made = {
-        attribute: pd.arrays.ArrowExtensionArray(pc.fill_null(_array(frame, attribute), True))
-        for attribute in mapping.replace
-    }
+    made = {}
+    for attribute in mapping.replace:
+        cell = _array(frame, attribute)
+        made[attribute] = pd.arrays.ArrowExtensionArray(pc.fill_null(cell, True))
+        made[f"{attribute}{EMPTY}"] = pd.arrays.ArrowExtensionArray(pc.is_null(cell))
     return frame.assign(**made) if made else frame
 
 
@@ -130,6 +134,7 @@ def heard_of(frame: pd.DataFrame, mapping: OptOutMapping) -> dict[str, list[Hear
     """What the rows of Campaign in a frame say, by contact."""
     rows = frame[(frame[SIDE] == CAMPAIGN).to_numpy(dtype=bool)]
     plain = {name: _plain(rows[name]) for name in (AT, FRESH, *_named(mapping))}
+    empty = {name: _plain(rows[f"{name}{EMPTY}"]) for name in mapping.pairs if f"{name}{EMPTY}" in rows}
     found: dict[str, list[Heard]] = {}
     for row, key in enumerate(rows.index):
         whole = plain[AT][row]
@@ -138,7 +143,8 @@ def heard_of(frame: pd.DataFrame, mapping: OptOutMapping) -> dict[str, list[Hear
             no, at = plain[attribute][row], plain[f"{attribute}{AT}"][row]
             # The time of the profile stands in for a no, never for a yes, which any edit would make newer.
             said[attribute] = Said(no, at or (whole if no else None))
-        found.setdefault(str(key), []).append(Heard(whole, said, bool(plain[FRESH][row])))
+        silent = frozenset(name for name, cells in empty.items() if cells[row])
+        found.setdefault(str(key), []).append(Heard(whole, said, bool(plain[FRESH][row]), silent))
     return found
 
 

@@ -18,7 +18,7 @@ from campaign_sync.ledger.frames import key_columns
 from campaign_sync.ledger.tables import UNDECIDED, consents, heard_in_full, parked, read_in_full, rejections
 from campaign_sync.ledger.tables import staged_consents as staged
 from campaign_sync.ledger.tables import staged_keys as wanted
-from campaign_sync.ledger.waiting import due_query, looked_at, waiting_query
+from campaign_sync.ledger.waiting import due_query, late_query, looked_at, waiting_query
 from campaign_sync.schema import OPT_OUTS
 
 if TYPE_CHECKING:
@@ -198,6 +198,11 @@ class Consents:
         with self._database.read() as connection:
             count, since = connection.execute(waiting_query(flow)).one()
             return count, since
+
+    def late(self, flow: str, before: datetime) -> list[str]:
+        """The contacts who have waited since before a time to be told a no, though it could be, the longest first."""
+        with self._database.read() as connection:
+            return list(connection.execute(late_query(flow, before)).scalars())
 
     def unheard(self, flow: str, meanings: Mapping[str, str]) -> set[str]:
         """The attributes of which no run that ended well has heard both sides in full, as they are paired now.
