@@ -1,243 +1,388 @@
-"""The flow in little: hears, decides and tells one attribute safely; every telling is proved lawful on the spot."""
+"""The flow in little: the package's rule, plans and telling, between two systems and a ledger that are plain values.
+
+What is left out is how things are read and kept (storage, database, HTTP): ``tests/flows`` has that. Every value that
+is written is judged by the oracle on the spot.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
 
-from campaign_sync.consent.rule import Decision, Known, Said, decide, hear, known_after
+from campaign_sync.consent.plan import Contact, Heard, Plan, held_back, overheard, plan_contact
+from campaign_sync.consent.rule import Known, Said
+from campaign_sync.consent.telling import Teller, Told
+from campaign_sync.consent.vocabulary import OptOutVocabulary
+from campaign_sync.errors import TransientError
+from campaign_sync.hooks.dataverse_updates import CHANGED, MISSING, REJECTED, WRITTEN, Update, Updated
+from campaign_sync.ledger.consent import DYNAMICS, Kept
+from campaign_sync.schema import OPT_OUTS
+from campaign_sync.writes import Outcome, Write
 
-from tests.consent.two_sides import Row, TwoSides, Word
-
-TOLERANCE = timedelta(minutes=2)
+from tests.consent.oracle import Oracle
+from tests.consent.two_sides import ATTRIBUTES, EMAIL, PHONE, Row, TwoSides, Word
 
 #: What can go wrong in a telling, and when.
-FAULTS = ("killed before", "killed after", "answer lost", "refused", "overtaken by no", "overtaken by yes")
+FAULTS = (
+    "killed before", "killed after", "answer lost", "refused", "dynamics away", "campaign away", "overtaken by no",
+    "overtaken by yes",
+)  # fmt: skip
+
+COLUMNS = {EMAIL: {"column": "donotbulkemail", "no_is": True}, PHONE: {"column": "new_call", "no_is": False}}
+TABLE = SimpleNamespace(set_name="contacts")
+RESOURCE = SimpleNamespace(fields={each: SimpleNamespace(name=each) for each in OPT_OUTS})
 
 
-UNTOLD = Decision(no=True, tell_campaign=None, tell_dynamics=None, why="")
+class Killed(BaseException):
+    """The process went; nothing more was remembered and no place was moved."""
 
 
-class Killed(Exception):
-    """The process went; nothing was remembered and no place was moved."""
+class Refused(Exception):
+    """The run ended red before it could move its places."""
 
 
-class Entry(NamedTuple):
-    """The ledger's row, and (for the proof only) how much had happened when each side was last read."""
+@dataclass
+class Batch:
+    """Rows of Campaign by contact, or contacts alone; `filtered`: those that the filter held back."""
 
-    known: Known
-    told_at: datetime | None = None
-    read_dynamics: int = 0
-    read_campaign: int = 0
+    rows: dict[str, list[Row]]
+    fresh: bool = False
+    filtered: set[str] = field(default_factory=set)
 
 
-class Telling:
-    def __init__(self, sides: TwoSides, direction: str, conflict: str) -> None:
-        self.sides, self.direction, self.conflict = sides, direction, conflict
-        self.ledger: dict[str, Entry] = {}
-        self.files: list[tuple[dict[str, Row], bool]] = []  # rows, and whether the file was read before
+class Flow:
+    """`kept`: the ledger's consents; `waiting`: who was rejected or parked; `full`: pairs that were heard in full."""
+
+    def __init__(self, sides: TwoSides, oracle: Oracle, mapping: OptOutVocabulary) -> None:
+        self.sides, self.oracle, self.mapping = sides, oracle, mapping
+        self.filters = False
+        self.kept: dict[str, dict[str, Kept]] = {}
+        self.waiting: set[str] = set()
+        self.full: set[str] = set()
+        self.files: list[dict[str, Row]] = []
         self.done: list[dict[str, Row]] = []
-        self.parked: set[str] = set()
-        self.started = False
-        self.writes: list[tuple[str, str, bool]] = []
+        self.writes: list[tuple[str, str, str, bool]] = []
+        self.fault: str | None = None
+
+    @property
+    def direction(self) -> str:
+        return self.mapping.direction
+
+    def undecided(self) -> set[tuple[str, str]]:
+        """The opt-ins that wait for a person."""
+        return {
+            (key, attribute)
+            for key, kept in self.kept.items()
+            for attribute, each in kept.items()
+            if each.known.undecided
+        }
+
+    def profile_is_made(self, key: str) -> None:
+        """By the flow of profiles: with the noes that Dynamics says or that the ledger has (docs, §5)."""
+        told = self.mapping.pairs if self.direction in ("to_campaign", "both") else ()
+        known = self.kept.get(key, {})
+        held = {
+            name for name, (each, *_) in known.items() if each.agreed or each.campaign.no or each.undecided
+        }
+        said = {each for each in told if self._cell(self.sides.contacts[key].no[each], each)}
+        noes = said | (held & set(told))
+        self.sides.create_profile(key, noes, ours=True)
+        born = Known(Said(None, None), Said(True, self.sides.now), agreed=True, ours=True)
+        for each in noes & {name for kept in self.kept.values() for name in kept}:
+            before = known.get(each)
+            if before is None or before.known.campaign.no is None:
+                dynamics = before.known.dynamics if before else Said(None, None)
+                kept = Kept(born._replace(dynamics=dynamics), self.sides.now, DYNAMICS)
+                self.kept.setdefault(key, {})[each] = kept
+                self.oracle.made(key, each)
 
     # -- runs --------------------------------------------------------------------------------------------------
 
-    def run(self, *, files: str = "in order", changes: int = 99, fault: str | None = None) -> None:
-        """One run over what came: export files (where Campaign is read) and `changes` of the feed."""
-        if self.direction == "disabled":
-            return
-        self._fault = fault
-        self.sides.pause(1)
-        try:
-            if not self.started:
-                self._read_in_full(again=False)
-                self.started = True
-            for key in sorted(self.parked & set(self.sides.profiles)):
-                self.parked.discard(key)
-                self.step(key)
-            for key in self.sides.feed[:changes]:
-                self.step(key)
-                self.sides.feed.remove(key)
-            if self.direction != "to_campaign":
-                self._read_files(files)
-        except Killed:
-            pass
-        self.sides.pause(1)
-
-    def replay(self, fault: str | None = None) -> None:
-        if self.direction != "disabled" and self.started:
-            self._fault = fault
-            self.sides.pause(1)
-            with suppress(Killed):
-                self._read_in_full(again=True)
-            self.sides.pause(1)
-
-    def _read_in_full(self, *, again: bool) -> None:
-        for key in sorted(self.sides.contacts):
-            row = self.sides.row(key) if key in self.sides.profiles else None
-            self.step(key, row, page=True, again=again)
-
-    def _read_files(self, how: str) -> None:
-        files = list(self.files)
-        if how == "reversed":
-            files.reverse()
-        if how == "all but the first":
-            files = files[1:]
-        for file in files:
-            rows, again = file
-            for key, row in rows.items():
-                self.step(key, row, again=again)
-            self.files.remove(file)
-            self.done.append(rows)
-
-    # -- one contact -------------------------------------------------------------------------------------------
-
-    def step(self, key: str, row: Row | None = None, *, page: bool = False, again: bool = False) -> None:
-        entry = self.ledger.get(key)
-        known = entry.known if entry else None
-        campaign = self._hear_campaign(entry, row, page)
-        while True:
-            contact = self.sides.contacts[key]
-            version, read = contact.version, self.sides.order
-            self._hide(key, entry)
-            dynamics = hear(
-                known and known.dynamics,
-                contact.no,
-                fresh(contact.modified, known and known.dynamics),
-                record=self.conflict == "record",
-            )
-            decision = decide(self.direction, dynamics, campaign, known, again=again)
-            seen = max(entry.read_campaign if entry else 0, row.order if row else 0)
-            telling = (decision.tell_campaign, decision.tell_dynamics)
-            if telling != (None, None) and self._strikes("refused"):
-                if False not in telling:  # a no is not lost with the file that brought it
-                    self._keep_untold(key, entry, dynamics, campaign, read, seen)
-                return
-            if decision.tell_dynamics is not None:
-                if self._strikes("overtaken by no"):
-                    self.sides.say_in_dynamics(key, True)
-                elif self._strikes("overtaken by yes"):
-                    self.sides.say_in_dynamics(key, False)
-                if not self._tell_dynamics(key, decision, version, known, again, seen):
-                    continue
-            break
-        told_at = entry.told_at if entry else None
-        ours = None
-        if decision.tell_campaign is not None:
-            if key not in self.sides.profiles:
-                self.parked.add(key)
-                self._keep_untold(key, entry, dynamics, campaign, read, seen)
-                return
-            if self._tell_campaign(key, decision.tell_campaign, known, told_at, again):
-                told_at = self.sides.now
-            else:
-                decision, ours = UNTOLD, False
-        if self.writes and self._strikes("killed after"):
-            raise Killed
-        after = known_after(decision, dynamics, campaign, known, written=self.sides.now)
-        if ours is not None:
-            after = after._replace(ours=ours)
-        if entry is None or after != entry.known:
-            self.ledger[key] = Entry(after, told_at, read, seen)
-
-    def _keep_untold(
-        self, key: str, entry: Entry | None, dynamics: Said, campaign: Said, read: int, seen: int
+    def run(
+        self,
+        *,
+        files: str = "in order",
+        changes: int = 99,
+        fault: str | None = None,
+        replay: bool = False,
+        decide: Callable[[], bool | None] | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
-        after = known_after(UNTOLD, dynamics, campaign, entry.known if entry else None)
-        self.ledger[key] = Entry(after._replace(ours=False), entry.told_at if entry else None, read, seen)
+        """One run over what came: export files (where Campaign is read) and `changes` of the feed.
 
-    def _hear_campaign(self, entry: Entry | None, row: Row | None, page: bool) -> Said:
-        before = entry.known.campaign if entry else None
-        if row is None:
-            return before or hear(None, None, None)
-        at = row.changed or (row.modified if row.no else None)
-        # A no that is not the echo of ours was said anew: a yes in a file from before it must not lift it.
-        anew = row.no and not (entry and entry.told_at and abs(at - entry.told_at) <= TOLERANCE)
-        if page:  # read fresh: cannot be late
-            at = fresh(at, before) if at else None
-        elif before and before.at and not row.no and row.modified <= before.at:
-            return before  # a late file
-        return hear(before, row.no, at, record=anew)
+        :param decide: a person was asked for; what that person answers. People go on living meanwhile.
+        :param between: what happens between the guard and the load.
+        """
+        if self.direction == "disabled" or (replay and not self.full):
+            return
+        self.fault, self.dead = fault, False
+        self.oracle.direction, self.oracle.conflict = self.direction, self.mapping.conflict
+        self.oracle.again, self.oracle.filters, self.oracle.allowed = replay, self.filters, set()
+        self.sides.pause(1)
+        with suppress(Killed, Refused, TransientError):
+            self._run(files, changes, replay, decide, between)
+        self.sides.pause(1)
 
-    # -- telling -----------------------------------------------------------------------------------------------
+    def _run(
+        self,
+        files: str,
+        changes: int,
+        replay: bool,
+        decide: Callable[[], bool | None] | None,
+        between: Callable[[], None],
+    ) -> None:
+        in_full = replay or not self.full >= set(self.mapping.pairs)
+        taken = [] if replay or self.direction == "to_campaign" else list(self.files)
+        if files == "reversed":
+            taken.reverse()
+        if files == "all but the first":
+            taken = taken[1:]
+        feed = list(self.sides.contacts) if in_full else self.sides.feed[:changes]
+        batches = [*self._batches(in_full, taken, feed, replay, decide is not None)]
+        allowed = self._guard(batches, replay, decide)
+        between()
+        beyond = set()
+        for batch, some in zip(batches, allowed, strict=True):
+            beyond |= self._tell(batch, some, replay) - self.held
+        if beyond:
+            raise Refused
+        for file in taken:
+            self.files.remove(file)
+            self.done.append(file)
+        if not replay:
+            for key in self.sides.feed[:changes] if not in_full else list(self.sides.feed):
+                self.sides.feed.remove(key)
+        self.full = {*(self.mapping.pairs if in_full else ()), *self.full} & set(self.mapping.pairs)
+        for kept in self.kept.values():  # nobody listens to the others from now on
+            for name in kept.keys() - self.mapping.pairs.keys():
+                dynamics, nothing = kept.pop(name).known.dynamics, Said(None, None)
+                if dynamics.no:
+                    kept[name] = Kept(Known(dynamics, nothing, agreed=True, ours=False))
+        self.oracle.ran_well(self.mapping.pairs)
 
-    def _tell_dynamics(
-        self, key: str, decision: Decision, version: int, known: Known | None, again: bool, seen: int
-    ) -> bool:
-        no = decision.tell_dynamics
-        if self._strikes("killed before"):
-            raise Killed
-        told = self.sides.patch_contact(key, no, version)
-        if told:
-            self.writes.append(("dynamics", key, no))
-            assert self.direction in ("to_dynamics", "both")
-            if not no:
-                self._prove_yes_in_dynamics(key, known, again, seen)
-        return told and not self._strikes("answer lost")
+    def _batches(
+        self, in_full: bool, files: Iterable[dict[str, Row]], feed: Iterable[str], replay: bool, decides: bool
+    ) -> Iterator[Batch]:
+        heard: set[str] = set()
+        if in_full:
+            everybody = {key: [self.sides.row(key)] for key in self.sides.profiles}
+            heard |= everybody.keys()
+            yield self._sifted(Batch(everybody, fresh=True))
+        for file in files:
+            heard |= file.keys()
+            yield self._sifted(Batch({key: [row] for key, row in file.items()}))
+        again = set() if replay else set(self.waiting)
+        again |= {key for key, _ in self.undecided()} if decides and not replay else set()
+        yield self._sifted(Batch({key: [] for key in sorted({*feed, *again} - heard)}))
 
-    def _tell_campaign(
-        self, key: str, no: bool, known: Known | None, told_at: datetime | None, again: bool
-    ) -> bool:
-        """Whether what was decided holds; False: the no is not ours."""
-        if self._strikes("killed before"):
-            raise Killed
-        profile = self.sides.profiles[key]
-        if not no and profile.no:
-            changed = self.sides.row(key).changed
-            if told_at is None or changed is None or abs(changed - told_at) > TOLERANCE:
-                return False
-            self._prove_yes_in_campaign(key, known, told_at, again)
-        assert self.direction in ("to_campaign", "both")
-        if no or profile.no:
-            self.sides.patch_profile(key, no)
-            self.writes.append(("campaign", key, no))
-            if not no:  # told for the person in Dynamics: their word here as well
-                self.sides.words.append(Word("campaign", key, no, self.sides.campaign_now, self.sides.order))
-        if self._strikes("answer lost"):
-            self.sides.patch_profile(key, no)
-        return True
+    def _sifted(self, batch: Batch) -> Batch:
+        for key in batch.rows if self.filters else ():
+            if not self.sides.contacts[key].passes or not self.sides.contacts[key].shown:
+                batch.filtered.add(key)
+        return batch
 
-    def _prove_yes_in_dynamics(self, key: str, known: Known | None, again: bool, seen: int) -> None:
-        """Campaign's last word that we could have read is a yes, later than each no that stands in Dynamics."""
-        assert known is not None
-        assert not again
-        words = [word for word in self.sides.said("campaign", key) if word.order <= seen]
-        assert words, "nobody ever said yes in Campaign"
-        assert words[-1].no is False, words
-        said = self.sides.said("dynamics", key)
-        for number, word in enumerate(said):
-            standing = word.no and not word.hidden and all(later.no for later in said[number:])
-            assert not standing or word.at < words[-1].at, (word, words[-1])
+    def _guard(
+        self, batches: list[Batch], replay: bool, decide: Callable[[], bool | None] | None
+    ) -> list[set[tuple[str, str]]]:
+        """The opt-ins of each batch that may be told; and `held`, those that wait."""
+        opt_ins = []
+        for batch in batches:
+            plans = self._plans(batch, batch.rows, self.kept, replay)
+            opt_ins.append(
+                {(key, name) for key, plan in plans.items() for name, no in plan.telling_both() if not no}
+            )
+        self.held = set()
+        everybody = {key for some in opt_ins for key, _ in some}
+        if self.mapping.guard.allows("opt_ins", len(everybody), len(self.kept)):
+            self.oracle.allowed = None
+            return opt_ins
+        if decide is None:
+            self.held = set().union(*opt_ins)
+            return [set() for _ in batches]
+        for batch in batches:
+            self._tell(batch, set(), replay)
+        if not decide():
+            raise Refused
+        self.oracle.allowed = set().union(*opt_ins)
+        return opt_ins
 
-    def _prove_yes_in_campaign(self, key: str, known: Known | None, told_at: datetime, again: bool) -> None:
-        """The no in Campaign is one that we wrote, and the last word of a person in Dynamics is a yes."""
-        assert known is not None
-        assert not again
-        assert self.direction == "to_campaign"
-        assert self.sides.said("dynamics", key)[-1].no is False
-        if not self.sides.profiles[key].ours:  # a person's, which within the tolerance looks like ours
-            assert abs(self.sides.said("campaign", key)[-1].at - told_at) <= TOLERANCE
+    # -- one batch ---------------------------------------------------------------------------------------------
 
-    # -- for the proof -----------------------------------------------------------------------------------------
+    def _plans(
+        self, batch: Batch, keys: Collection[str], known: Mapping[str, Mapping[str, Kept]], replay: bool
+    ) -> dict[str, Plan]:
+        found = {}
+        for key in sorted(set(keys) - batch.filtered):
+            contact = self.sides.contacts[key]
+            if not contact.shown:
+                continue
+            self.oracle.looks_at(key)
+            noes = {name: self._cell(contact.no[name], name) for name in self.mapping.pairs}
+            found[key] = plan_contact(
+                key,
+                Contact(contact.version, contact.modified, noes),
+                self._heard(batch, key),
+                known.get(key, {}),
+                self.mapping,
+                again=replay,
+            )
+        return found
 
-    def _strikes(self, fault: str) -> bool:
+    def _heard(self, batch: Batch, key: str) -> list[Heard]:
+        found = []
+        for row in batch.rows[key]:
+            said = {}
+            for name in self.mapping.pairs:
+                unread = row.unread.get(name)
+                no, at = row.no[name], None if unread else row.changed[name]
+                if unread == "cell" or (unread == "time" and not no):
+                    no = None
+                no = self._cell(no, name)
+                said[name] = Said(no, at or (row.modified if no else None))
+            found.append(Heard(row.modified, said, batch.fresh))
+        return found
+
+    def _cell(self, no: bool | None, attribute: str) -> bool | None:
+        return True if no is None and attribute in self.mapping.replace else no
+
+    def _tell(self, batch: Batch, allowed: set[tuple[str, str]], replay: bool) -> set[tuple[str, str]]:
+        """Tell a batch and remember it; the opt-ins that were not allowed."""
+        known = {key: dict(self.kept.get(key, {})) for key in batch.rows}
+        self.oracle.reading = batch.rows
+        held: set[tuple[str, str]] = set()
+
+        def plan(keys: Collection[str]) -> dict[str, Plan]:
+            found = {}
+            for key, each in self._plans(batch, keys, known, replay).items():
+                found[key], waits = held_back(each, allowed)
+                held.update(waits)
+            return found
+
+        def remember(told: Iterable[Told]) -> None:
+            for each in () if self.dead else told:
+                self._remember(each)
+
+        plans = plan(batch.rows)
+        for key in batch.rows.keys() - plans.keys():
+            for name, each in overheard(self._heard(batch, key), known[key], self.mapping).items():
+                before = known[key].get(name, Kept(each))
+                self.kept.setdefault(key, {})[name] = before._replace(known=each)
+                self.oracle.remembers(key, name, dynamics=False)
+        teller = Teller(
+            self.mapping, TABLE, RESOURCE, Dataverse(self, known), Campaign(self, known), known, plan
+        )
+        for _ in teller.tell(plans.values(), remember):
+            pass
+        self._strike("killed after")
+        return held
+
+    def _remember(self, told: Told) -> None:
+        key = told.plan.key
+        if told.fate in ("updated", "unchanged"):
+            self.waiting.discard(key)
+        elif told.fate in ("rejected", "parked"):
+            self.waiting.add(key)
+        kept, lost = dict(told.kept), {name for name, _ in told.plan.telling_both()}
+        lost -= {name for _, name, _ in told.told} | kept.keys()
+        self.kept.setdefault(key, {}).update(kept)
+        for name in told.plan.judged.keys() - lost:
+            self.oracle.remembers(key, name, dynamics=True)
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    def strikes(self, fault: str) -> bool:
         """Each run has one fault at most, the first time that it can strike."""
-        if self._fault != fault:
+        if self.fault != fault:
             return False
-        self._fault = None
+        self.fault = None
         return True
 
-    def _hide(self, key: str, entry: Entry | None) -> None:
-        """A no that was cleared before anybody read it; with `conflict: attribute`, a no where no was read last."""
-        now = self.sides.contacts[key].no
-        same = self.conflict == "attribute" and entry and entry.known.dynamics.no and now
-        if now is None or same:
-            for word in self.sides.said("dynamics", key):
-                word.hidden |= word.order > (entry.read_dynamics if entry else 0)
+    def _strike(self, fault: str) -> None:
+        if self.strikes(fault):
+            self.dead = True
+            raise Killed
+
+    def may_die(self, when: str) -> None:
+        self._strike(f"killed {when}")
 
 
-def fresh(at: datetime, said: Said | None) -> datetime:
-    """What was read fresh is not older than what is known."""
-    return max(at, said.at) if said and said.at else at
+@dataclass
+class Dataverse:
+    """What the package asks of Dynamics, answered by the plain values."""
+
+    flow: Flow
+    known: Mapping[str, Mapping[str, Kept]]
+
+    def write_updates(self, updates: Iterable[Update]) -> Iterator[list[Updated]]:
+        yield [self._written(each) for each in updates]
+
+    def _written(self, update: Update) -> Updated:
+        flow, sides, key = self.flow, self.flow.sides, update.key
+        flow.may_die("before")
+        if flow.strikes("dynamics away"):
+            raise TransientError("Dynamics", "", None, "is away")
+        if flow.strikes("refused"):
+            return Updated(key, REJECTED, "refused")
+        if not sides.contacts[key].shown:
+            return Updated(key, MISSING)
+        names = {COLUMNS[name]["column"]: name for name in ATTRIBUTES}
+        noes = {
+            names[column]: value == COLUMNS[names[column]]["no_is"] for column, value in update.body.items()
+        }
+        for no in (True, False):
+            if flow.strikes(f"overtaken by {'no' if no else 'yes'}"):
+                for name in noes:
+                    sides.say_in_dynamics(key, name, no)
+        if sides.contacts[key].version != update.version:
+            return Updated(key, CHANGED)
+        flow.oracle.told_dynamics(key, noes)
+        sides.patch_contact(key, noes, update.version)
+        flow.writes += [("dynamics", key, name, no) for name, no in noes.items()]
+        return Updated(key, CHANGED if flow.strikes("answer lost") else WRITTEN)
+
+
+@dataclass
+class Campaign:
+    """What the package asks of Campaign, answered by the plain values."""
+
+    flow: Flow
+    known: Mapping[str, Mapping[str, Kept]]
+
+    def read(self, resource: Any, key: str) -> dict[str, Any] | None:
+        if key not in self.flow.sides.profiles:
+            return None
+        row = self.flow.sides.row(key)
+        times = {f"{name}LastModified": at and _text(at) for name, at in row.changed.items()}
+        return {**row.no, **times, "lastModified": _text(row.modified)}
+
+    def write(
+        self, resource: Any, key: str, writes: Iterable[Write], parallel: int | None
+    ) -> Iterator[Outcome]:
+        yield from [self._written(each) for each in writes]
+
+    def _written(self, write: Write) -> Outcome:
+        flow, sides, key = self.flow, self.flow.sides, write.key
+        flow.may_die("before")
+        if flow.strikes("campaign away"):
+            raise TransientError("Campaign", "", None, "is away")
+        if flow.strikes("refused"):
+            return Outcome(key, "rejected", "refused", "refused")
+        if key not in sides.profiles:
+            return Outcome(key, "missing")
+        known = self.known.get(key, {})
+        flow.oracle.told_campaign(key, write.body, {name: each.told_at for name, each in known.items()})
+        for _ in range(2 if flow.strikes("answer lost") else 1):
+            sides.patch_profile(key, write.body)
+        for name, no in write.body.items():
+            flow.writes.append(("campaign", key, name, no))
+            if not no:  # told for the person in Dynamics: their word here as well
+                sides.words.append(Word("campaign", key, name, no, sides.campaign_now, sides.order))
+        return Outcome(key, "updated")
+
+
+def _text(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}.000Z"

@@ -1,4 +1,4 @@
-"""Random histories of people, exports, faults and settings on both sides. See `TwoSides` and `Telling`.
+"""Random histories of people, exports, faults, decisions and settings on both sides. See `TwoSides`, `Flow`, `Oracle`.
 
 TEST_SIZE=nightly runs 100,000 steps; TEST_SEED=number replays what it printed.
 """
@@ -11,6 +11,8 @@ import time
 from collections import Counter
 
 import pytest
+from campaign_sync.consent.vocabulary import OptOutVocabulary
+from campaign_sync.run import clock
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,56 +24,77 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.consent.telling import FAULTS, Telling
-from tests.consent.two_sides import TwoSides
+from tests.consent.oracle import Oracle
+from tests.consent.telling import COLUMNS, FAULTS, Flow
+from tests.consent.two_sides import ATTRIBUTES, EMAIL, PHONE, TwoSides
 
 NIGHTLY = os.environ.get("TEST_SIZE") == "nightly"
 
 no_or_yes = st.booleans()
 contacts = st.sampled_from(("early", "late"))
+attributes = st.sampled_from((EMAIL, EMAIL, PHONE))
 faults = st.none() | st.sampled_from(FAULTS)
 pauses = st.sampled_from((0, 0, 1, 50, 130, 4_000))
+unread = st.just({}) | st.dictionaries(attributes, st.sampled_from(("cell", "time")), max_size=1)
+
+#: Quiet runs until nothing is told: one for the noes; yeses of people who said no and yes since, and those of whom the
+#: guard lets one through at a time, come with the next.
+ROUNDS = 5
 
 counted: Counter[str] = Counter()
+
+MAPPING = OptOutVocabulary.model_validate(
+    {
+        "direction": "both", "description": "What people object to.", "extract": {"table": "contact"},
+        "pairs": COLUMNS, "load": {"resource": "profile"},
+    }
+)  # fmt: skip
 
 
 class Histories(RuleBasedStateMachine):
     """Two contacts: one there from the start, one that comes later, and whose profile comes later still."""
 
+    sides: TwoSides
+
     @initialize(
         ahead=st.sampled_from((0, 0, 3_600)),
         hides=st.sampled_from((False, False, True)),
-        direction=st.sampled_from(("both", "both", "to_campaign", "to_dynamics")),
+        direction=st.sampled_from(("both", "to_campaign", "to_dynamics")),
         conflict=st.sampled_from(("record", "attribute")),
+        opt_ins=st.sampled_from(("0", "1", "1000")),
+        pairs=st.sampled_from((ATTRIBUTES, ATTRIBUTES, (EMAIL,))),
         says=st.sampled_from((True, False, None)),
-        profile=no_or_yes,
+        noes=st.sets(attributes),
         stamped=no_or_yes,
         campaign_first=no_or_yes,
     )
-    def start(self, ahead, hides, direction, conflict, says, profile, stamped, campaign_first):
-        self.sides = TwoSides(ahead, hides)
-        self.flow = Telling(self.sides, direction, conflict)
+    def start(self, ahead, hides, direction, conflict, opt_ins, pairs, says, noes, stamped, campaign_first):
+        self.sides = Histories.sides = TwoSides(ahead, hides)
+        self.oracle = Oracle(self.sides)
+        self.flow = Flow(self.sides, self.oracle, MAPPING)
+        self.change(direction=direction)
+        self.somebody_changes_the_mapping(conflict, opt_ins, pairs, False)
         if campaign_first:
-            self.sides.create_profile("early", profile, stamped=stamped)
+            self.sides.create_profile("early", noes, stamped=stamped)
             self.pause(10)
         self.sides.create_contact("early", says)
         if not campaign_first:
             self.pause(10)
-            self.sides.create_profile("early", profile, stamped=stamped)
+            self.sides.create_profile("early", noes, stamped=stamped)
 
     # -- people ------------------------------------------------------------------------------------------------
 
-    @rule(key=contacts, no=st.sampled_from((True, False, False, None)), after=pauses)
-    def somebody_says_it_in_dynamics(self, key, no, after):
+    @rule(key=contacts, attribute=attributes, no=st.sampled_from((True, False, False, None)), after=pauses)
+    def somebody_says_it_in_dynamics(self, key, attribute, no, after):
         self.pause(after)
         if key in self.sides.contacts:
-            self.sides.say_in_dynamics(key, no)
+            self.sides.say_in_dynamics(key, attribute, no)
 
-    @rule(key=contacts, no=no_or_yes, after=pauses)
-    def somebody_says_it_in_campaign(self, key, no, after):
+    @rule(key=contacts, attribute=attributes, no=no_or_yes, after=pauses)
+    def somebody_says_it_in_campaign(self, key, attribute, no, after):
         self.pause(after)
         if key in self.sides.profiles:
-            self.sides.say_in_campaign(key, no)
+            self.sides.say_in_campaign(key, attribute, no)
 
     @rule(key=contacts, dynamics=no_or_yes, after=pauses)
     def somebody_edits_something_else(self, key, dynamics, after):
@@ -86,48 +109,95 @@ class Histories(RuleBasedStateMachine):
     def a_contact_is_new(self, no):
         self.sides.create_contact("late", no)
 
-    @precondition(lambda self: "late" in self.sides.contacts and "late" not in self.sides.profiles)
-    @rule(stamped=no_or_yes)
-    def its_profile_is_new(self, stamped):
-        self.sides.create_profile("late", False, stamped=stamped)
+    @precondition(lambda self: self.sides.contacts.keys() - self.sides.profiles)
+    @rule(ours=no_or_yes, stamped=no_or_yes)
+    def a_profile_is_made(self, ours, stamped):
+        """By the flow of profiles, or by somebody else."""
+        for key in sorted(self.sides.contacts.keys() - self.sides.profiles):
+            if ours:
+                self.flow.profile_is_made(key)
+            else:
+                self.sides.create_profile(key, stamped=stamped)
+
+    @rule(key=contacts)
+    def a_profile_is_deleted(self, key):
+        if key in self.sides.profiles:
+            self.oracle.profile_goes(
+                key, [file[key] for file in (*self.flow.files, *self.flow.done) if key in file]
+            )
+            self.sides.delete_profile(key)
+
+    @rule(key=contacts, what=st.sampled_from(("passes", "shown")), away=no_or_yes)
+    def a_contact_goes_or_comes_back(self, key, what, away):
+        if key in self.sides.contacts:
+            self.sides.edit_in_dynamics(key, **{what: not away})
 
     # -- what comes, and runs ----------------------------------------------------------------------------------
 
-    @rule(full=no_or_yes, after=pauses)
-    def campaign_exports(self, full, after):
+    @rule(full=no_or_yes, unread=unread, after=pauses)
+    def campaign_exports(self, full, unread, after):
         self.pause(after)
-        self.flow.files.append((self.sides.export(full=full), False))
+        self.flow.files.append(self.sides.export(full=full, unread=unread))
 
     @precondition(lambda self: self.flow.done)
-    @rule(number=st.integers(0, 50), noticed=no_or_yes)
-    def a_file_comes_again(self, number, noticed):
-        self.flow.files.append((self.flow.done[number % len(self.flow.done)], noticed))
+    @rule(number=st.integers(0, 50))
+    def a_file_comes_again(self, number):
+        self.flow.files.append(self.flow.done[number % len(self.flow.done)])
 
     @rule(
-        files=st.sampled_from(("in order", "reversed", "all but the first")),
-        changes=st.sampled_from((0, 1, 99)),
+        files=st.sampled_from(("in order", "in order", "reversed", "all but the first")),
+        changes=st.sampled_from((0, 1, 99, 99)),
         fault=faults,
+        meanwhile=st.none() | st.tuples(contacts, attributes, no_or_yes, no_or_yes),
         after=pauses,
     )
-    def the_flow_runs(self, files, changes, fault, after):
+    def the_flow_runs(self, files, changes, fault, meanwhile, after):
         self.pause(after)
-        self.flow.run(files=files, changes=changes, fault=fault)
+        self.flow.run(
+            files=files, changes=changes, fault=fault, between=lambda: self.somebody_speaks(meanwhile)
+        )
 
-    @rule(key=contacts, no=no_or_yes, faulty=faults)
-    def somebody_changes_their_mind_about_what_was_told(self, key, no, faulty):
-        """What random single steps seldom come to: a no, a run, a yes, a run."""
+    @precondition(lambda self: self.flow.undecided())
+    @rule(
+        answer=st.sampled_from((True, True, False)),
+        fault=faults,
+        meanwhile=st.none() | st.tuples(contacts, attributes, no_or_yes, no_or_yes),
+        after=pauses,
+    )
+    def a_person_decides_about_opt_ins(self, answer, fault, meanwhile, after):
+        self.pause(after)
+
+        def decide():
+            self.somebody_speaks(meanwhile)
+            counted["decided"] += 1
+            return answer
+
+        self.flow.run(fault=fault, decide=decide)
+
+    def somebody_speaks(self, word):
+        if word is not None:
+            key, attribute, in_dynamics, no = word
+            says = self.somebody_says_it_in_dynamics if in_dynamics else self.somebody_says_it_in_campaign
+            says(key, attribute, no, 1)
+
+    @rule(key=contacts, attribute=attributes, no=no_or_yes, faulty=faults, approved=no_or_yes)
+    def somebody_changes_their_mind_about_what_was_told(self, key, attribute, no, faulty, approved):
+        """What random single steps seldom come to: a no, a run, a yes, a run, perhaps an approval."""
         for word in (True, False):
             if no:
-                self.somebody_says_it_in_dynamics(key, word, 130)
+                self.somebody_says_it_in_dynamics(key, attribute, word, 130)
             else:
-                self.somebody_says_it_in_campaign(key, word, 130)
-            self.campaign_exports(False, 1)
-            self.the_flow_runs("in order", 99, faulty, 1)
+                self.somebody_says_it_in_campaign(key, attribute, word, 130)
+            self.campaign_exports(False, {}, 1)
+            self.the_flow_runs("in order", 99, faulty, None, 1)
+        if approved:
+            self.a_person_decides_about_opt_ins(True, faulty, None, 1)
 
-    @precondition(lambda self: self.flow.started)
     @rule(fault=faults)
     def everything_is_replayed(self, fault):
-        self.flow.replay(fault)
+        self.flow.run(replay=True, fault=fault)
+
+    # -- the mapping -------------------------------------------------------------------------------------------
 
     @rule(
         direction=st.sampled_from(
@@ -135,11 +205,21 @@ class Histories(RuleBasedStateMachine):
         )
     )
     def somebody_changes_the_direction(self, direction):
-        self.flow.direction = direction
+        self.change(direction=direction)
 
-    @rule(conflict=st.sampled_from(("record", "attribute")))
-    def somebody_changes_what_a_conflict_compares(self, conflict):
-        self.flow.conflict = conflict
+    @rule(
+        conflict=st.sampled_from(("record", "attribute")),
+        opt_ins=st.sampled_from(("0", "1", "1000")),
+        pairs=st.sampled_from((ATTRIBUTES, ATTRIBUTES, (EMAIL,), (PHONE,))),
+        filters=no_or_yes,
+    )
+    def somebody_changes_the_mapping(self, conflict, opt_ins, pairs, filters):
+        guard = MAPPING.guard.model_copy(update={"opt_ins": opt_ins})
+        self.change(conflict=conflict, guard=guard, pairs={each: MAPPING.pairs[each] for each in pairs})
+        self.flow.filters = filters
+
+    def change(self, **words):
+        self.flow.mapping = self.flow.mapping.model_copy(update=words)
 
     # -- what always holds -------------------------------------------------------------------------------------
 
@@ -151,52 +231,58 @@ class Histories(RuleBasedStateMachine):
         assert self.written == len(self.flow.writes)
 
     def teardown(self):
-        """All goes quiet: in `both`, one run brings the sides together, and our own writes are no news to the next.
-
-        But for a yes of Campaign that our no had overwritten before it was read: that no comes back, and holds.
+        """All goes quiet: in `both` a few runs bring the sides together, and our own writes are no news to the next;
+        what waits for a person by then may, and after an approval nothing does.
         """
         if not hasattr(self, "flow"):
             return
         counted["histories"] += 1
-        self.flow.direction = "both"
-        told = []
-        for _ in range(3):
-            self.pause(500)
-            self.flow.files.append((self.sides.export(full=True), False))
-            before = len(self.flow.writes)
-            self.flow.run()
-            told.append([(side, no) for side, _, no in self.flow.writes[before:]])
-        assert set(told[1]) <= {("dynamics", True)} if ("dynamics", False) in told[0] else not told[1], told
-        assert not told[2], f"our own writes came back as news: {told}"
+        self.change(direction="both", pairs=MAPPING.pairs)
+        for key in self.sides.contacts:
+            self.sides.edit_in_dynamics(key, passes=True, shown=True)
+        told = [self.quiet_round()]
+        while told[-1] and len(told) < ROUNDS:
+            told.append(self.quiet_round())
+        assert not told[-1], f"our own writes came back as news: {told}"
+        counted["quiet rounds"] += len(told)
+        waiting = self.flow.undecided()
+        for key, attribute in waiting:
+            counted["left undecided"] += 1
+            assert self.oracle.may_wait(key, attribute), (key, attribute)
+        self.the_sides_agree(waiting)
+        self.flow.run(decide=lambda: True)
+        assert not self.flow.undecided()
+        assert not self.quiet_round(), "a decision came back as news"
+        self.the_sides_agree(set())
         for write in self.flow.writes:
-            counted[f"{write[0]} told {'no' if write[2] else 'yes'}"] += 1
-        for key in self.sides.profiles:
-            contact, profile = self.sides.contacts[key], self.sides.profiles[key]
-            # an empty column takes nothing back, and is left as it is where the ledger has its no
-            assert contact.no in (None, profile.no), f"{key}: the sides differ"
-            assert profile.no is not True or contact.no or self.flow.ledger[key].known.dynamics.no
-            if not profile.no:
-                self.every_no_was_taken_back(key)
+            counted[f"{write[0]} told {'no' if write[3] else 'yes'}"] += 1
 
-    def every_no_was_taken_back(self, key):
-        """By a later yes on its side; one in Dynamics also by a yes in Campaign with a later time."""
-        in_campaign, in_dynamics = self.sides.said("campaign", key), self.sides.said("dynamics", key)
-        if in_campaign:
-            assert in_campaign[-1].no is False, in_campaign
-        for number, word in enumerate(in_dynamics):
-            if word.no and not word.hidden:
-                yes = any(not later.no for later in in_dynamics[number:])
-                assert yes or any(not other.no and other.at > word.at for other in in_campaign), (
-                    word,
-                    in_campaign,
-                )
+    def quiet_round(self):
+        self.pause(500)
+        self.flow.files.append(self.sides.export(full=True))
+        before = len(self.flow.writes)
+        self.flow.run()
+        return [(side, no) for side, _, _, no in self.flow.writes[before:]]
+
+    def the_sides_agree(self, waiting):
+        for key, profile in self.sides.profiles.items():
+            for attribute in ATTRIBUTES:
+                if (key, attribute) in waiting:
+                    continue
+                says, no = self.sides.contacts[key].no[attribute], profile.no[attribute]
+                # an empty column takes nothing back, and is left as it is where the ledger has its no
+                assert says in (None, no), f"{key}, {attribute}: the sides differ"
+                assert no is not True or says or self.flow.kept[key][attribute].known.dynamics.no
+                if not no:
+                    self.oracle.every_no_was_taken_back(key, attribute)
 
     def pause(self, seconds):
         self.sides.pause(seconds)
 
 
 @pytest.mark.timeout(3600 if NIGHTLY else 300)
-def test_no_history_opts_anybody_in_against_their_word():
+def test_no_history_opts_anybody_in_against_their_word(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(clock, "now", lambda: Histories.sides.now)
     counted.clear()
     number = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(10**9) if NIGHTLY else 4))
     print(f"TEST_SEED={number}")
@@ -204,7 +290,7 @@ def test_no_history_opts_anybody_in_against_their_word():
     run_state_machine_as_test(
         seed(number)(Histories),
         settings=settings(
-            max_examples=1_100 if NIGHTLY else 100,
+            max_examples=1_500 if NIGHTLY else 60,
             stateful_step_count=100 if NIGHTLY else 50,
             deadline=None,
             database=None,

@@ -113,11 +113,27 @@ class Objecting:
 
     def said(self, column: str = EMAIL) -> dict[str, tuple[bool, bool | None]]:
         """What Dynamics and Campaign say now, by contact; None where there is no profile."""
-        profiles = self.systems.profiles()
+        return self.all_said(column)[column]
+
+    def all_said(self, *columns: str) -> dict[str, dict[str, tuple[bool, bool | None]]]:
+        """The same of several columns."""
+        contacts, profiles = self.systems.contacts(), self.systems.profiles()
         return {
-            key: (bool(row[column]), bool(profiles[key][HERE[column]]) if key in profiles else None)
-            for key, row in self.systems.contacts().items()
+            column: {
+                key: (bool(row[column]), bool(profiles[key][HERE[column]]) if key in profiles else None)
+                for key, row in contacts.items()
+            }
+            for column in columns
         }
+
+    def delete_profile(self, key: str) -> None:
+        """What somebody does in Campaign's own screens."""
+        from campaign_sync.hooks.campaign import CampaignHook
+        from campaign_sync.writes import Write
+
+        hook = CampaignHook()
+        (outcome,) = hook.write(hook.resource("profile"), "externalId", [Write("delete", key, {})])
+        assert outcome.result == "deleted", outcome
 
     def writes(self) -> list[str]:
         """What has been written to Dynamics and Campaign since the last `forget`."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from campaign_sync.consent import telling
+from campaign_sync.consent.file import load_opt_outs
 from campaign_sync.errors import MappingError, QualityError, ReconcileError, TransientError
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.run import clock
@@ -275,6 +276,35 @@ def test_a_no_of_a_contact_that_is_not_shown_for_a_while_is_told_later(
     assert objecting.noes() == {one: BOTH}
 
 
+def test_a_no_that_was_refused_outlives_that_its_contact_is_not_shown_under_a_changed_mapping(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+    write, by_keys = DataverseHook.write_updates, DataverseHook.by_keys
+
+    def overtaken(hook: Any, updates: Any) -> Any:
+        objecting.systems.change({"id": one, "firstname": "Ines"})
+        return write(hook, updates)
+
+    def hiding(hook: Any, table: Any, columns: Any, keys: Any) -> Any:
+        return by_keys(hook, table, columns, [key for key in keys if key != one])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DataverseHook, "write_updates", overtaken)
+        assert objecting.walk("refused")["rejected"] == {"changed by another": 1}
+    objecting.edit("What people object to.", "What people say no to.")
+    with monkeypatch.context() as patch:
+        patch.setattr(DataverseHook, "by_keys", hiding)
+        for number in range(2):
+            assert objecting.walk(f"hidden {number}")["dropped"] == {"no such contact": 1}
+    assert not objecting.airflow.ledger().unsettled(FLOW, load_opt_outs(objecting.mapping).sha, 1)
+    objecting.systems.change({"id": one, "firstname": "Ina"})
+    assert objecting.walk("shown")["told"] == {"dynamics opt-outs": 1}
+    assert objecting.noes() == {one: BOTH}
+
+
 def test_a_contact_that_changes_while_it_is_told_is_read_and_decided_anew(
     objecting: Objecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,6 +522,24 @@ def test_a_pair_that_is_added_is_heard_on_both_sides_and_no_wins(objecting: Obje
     profiles, contacts = objecting.systems.profiles(), objecting.systems.contacts()
     assert profiles[one]["blackListFax"]
     assert contacts[two]["donotfax"]
+
+
+def test_a_pair_that_is_removed_and_added_again_is_at_first_sight(objecting: Objecting) -> None:
+    one, two, *_ = begun(objecting).people
+    objecting.campaign(one, **{PHONE: True})
+    objecting.export()
+    objecting.walk("no")
+    assert objecting.noes(PHONE) == {one: BOTH}
+    pair = "  denyListPhone: {column: donotphone, no_is: true}\n"
+    objecting.edit(pair, "")
+    objecting.walk("without")
+    objecting.later()
+    objecting.campaign(one, **{PHONE: False})
+    objecting.campaign(two, **{PHONE: True})
+    objecting.later()
+    objecting.edit("load: {", f"{pair}load: {{")
+    assert "opt-ins" not in str(objecting.walk("again")["told"])
+    assert objecting.noes(PHONE) == {one: BOTH, two: BOTH}
 
 
 class Death(NamedTuple):

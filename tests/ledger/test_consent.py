@@ -122,10 +122,10 @@ def test_a_contact_that_could_not_be_told_is_looked_at_ever_more_seldom_and_neve
         return ledger.consents.due(FLOW, 1, began + timedelta(**after))
 
     assert due(seconds=10) == ["c-1"]
-    ledger.consents.looked_at(FLOW, ["c-1"], began + timedelta(seconds=10))
+    ledger.consents.looked_at(FLOW, "mapping 1", ["c-1"], began + timedelta(seconds=10))
     assert due(seconds=20) == ["c-2"]
     for days in range(1, 100):
-        ledger.consents.looked_at(FLOW, ["c-1", "c-2"], began + timedelta(days=days))
+        ledger.consents.looked_at(FLOW, "mapping 1", ["c-1", "c-2"], began + timedelta(days=days))
         assert due(days=days, minutes=1, hours=22 if days > 4 else 0) == []
         assert due(days=days + 1, seconds=1) == ["c-1"]
 

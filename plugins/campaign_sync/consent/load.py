@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.guard import opt_ins_of
-from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Plan
+from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Plan, held_back
 from campaign_sync.consent.planning import Planner, untold
 from campaign_sync.consent.reading import DELETED, GUID, NO_CONTACT
 from campaign_sync.consent.setting import OptOutSetting
@@ -100,10 +100,8 @@ def tell_batch(
         def plan(keys: Collection[str]) -> dict[str, Plan]:
             found = {}
             for key, each in planner.plan(keys).items():
-                waits = {name for name, no in each.telling_both() if not no and (key, name) not in allowed}
-                held.update((key, name) for name in waits)
-                judged = {name: how.undecided if name in waits else how for name, how in each.judged.items()}
-                found[key] = each._replace(judged=judged)
+                found[key], waits = held_back(each, allowed)
+                held.update(waits)
             return found
 
         def remember(told: list[Told]) -> None:
@@ -225,7 +223,7 @@ def _remember(
             by_fate.setdefault(each.fate, []).append(each)
     if gone := [each.plan.key for each in by_fate.get("dropped", ())]:
         # Only the change feed says that a contact was deleted: whoever is not shown may be back.
-        ledger.consents.looked_at(batch.flow, gone, clock.now())
+        ledger.consents.looked_at(batch.flow, mapping.sha, gone, clock.now())
     refused = [
         (each.plan.key, each.plan.version, "load", each.rule, each.reason)
         for each in by_fate.get("rejected", ())
@@ -246,7 +244,8 @@ def _remember_removed(ledger: Ledger, batch: Batch, mapping: OptOutMapping) -> N
         ledger.consents.remove(batch.flow, [str(key) for key in gone.index])
     passed = removed[(removed["fate"] == "dropped").to_numpy(dtype=bool)]
     # One that was looked at again and is not ours to tell: it waits, and others come first.
-    ledger.consents.looked_at(batch.flow, [str(key) for key in passed.index], clock.now())
+    keys = [str(key) for key in passed.index]
+    ledger.consents.looked_at(batch.flow, mapping.sha, keys, clock.now())
     _remember_filtered(ledger, batch, mapping)
     # Places in files are no contacts, who could be looked at again: they are in the report alone.
     contacts = removed.index.astype(str).str.fullmatch(GUID.pattern)

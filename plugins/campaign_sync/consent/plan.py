@@ -5,7 +5,7 @@ Pure. Not for who wins (``rule.py``) nor for telling anybody (``telling.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,6 +129,13 @@ def plan_contact(
             decision = decision._replace(tell_campaign=True)
         judged[attribute] = Judged(decision, dynamics, campaign, before)
     return Plan(key, contact.version, judged)
+
+
+def held_back(plan: Plan, allowed: Collection[tuple[str, str]]) -> tuple[Plan, set[tuple[str, str]]]:
+    """The plan, in which an opt-in that nobody allowed waits for a person; and which wait, as contact and attribute."""
+    waits = {name for name, no in plan.telling_both() if not no and (plan.key, name) not in allowed}
+    judged = {name: how.undecided if name in waits else how for name, how in plan.judged.items()}
+    return plan._replace(judged=judged), {(plan.key, name) for name in waits}
 
 
 def overheard(heard: Sequence[Heard], known: Mapping[str, Kept], mapping: OptOutMapping) -> dict[str, Known]:

@@ -186,11 +186,13 @@ class Consents:
         with self._database.read() as connection:
             return list(connection.execute(due_query(flow, now, limit)).scalars())
 
-    def looked_at(self, flow: str, keys: Iterable[str], now: datetime) -> None:
-        """Remembers of contacts that were rejected or parked that they have been looked at, to no avail."""
+    def looked_at(self, flow: str, mapping_sha: str, keys: Iterable[str], now: datetime) -> None:
+        """Remembers of contacts that were rejected or parked that this version of the mapping has looked at them, to no
+        avail.
+        """
         with self._database.write() as connection:
             self._database.stage(connection, wanted, key_columns(keys))
-            for statement in looked_at(flow, now):
+            for statement in looked_at(flow, mapping_sha, now):
                 connection.execute(statement)
 
     def waiting(self, flow: str) -> tuple[int, datetime | None]:

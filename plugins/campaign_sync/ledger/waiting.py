@@ -87,11 +87,11 @@ def late_query(flow: str, before: datetime) -> Select[Any]:
     return select(some.c.source_key).order_by(some.c.first_seen, some.c.source_key)
 
 
-def looked_at(flow: str, now: datetime) -> Iterator[Update]:
-    """Statements that remember that the staged keys have been looked at, to no avail."""
+def looked_at(flow: str, mapping_sha: str, now: datetime) -> Iterator[Update]:
+    """Statements that remember that the staged keys have been looked at by this version of the mapping, to no avail."""
     for table in (rejections, parked):
         among = table.c.source_key.in_(select(wanted.c.source_key))
-        yield update(table).where(table.c.flow == flow, among).values(last_seen=now)
+        yield update(table).where(table.c.flow == flow, among).values(last_seen=now, mapping_sha=mapping_sha)
 
 
 def _is_due(table: Any, now: datetime, at_most: timedelta) -> ColumnElement[bool]:
