@@ -284,7 +284,7 @@ class Histories(RuleBasedStateMachine):
 def test_no_history_opts_anybody_in_against_their_word(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(clock, "now", lambda: Histories.sides.now)
     counted.clear()
-    number = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(10**9) if NIGHTLY else 4))
+    number = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(10**9) if NIGHTLY else 8))
     print(f"TEST_SEED={number}")
     started = time.monotonic()
     run_state_machine_as_test(

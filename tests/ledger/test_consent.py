@@ -141,7 +141,7 @@ def test_a_contact_that_waits_for_a_flow_of_rows_is_looked_at_once_a_month_in_th
     for day in range(365):
         if due(day):
             looks.append(day)
-            ledger.consents.looked_at(FLOW, ["c-1"], began + timedelta(days=day))
+            ledger.consents.looked_at(FLOW, "mapping 1", ["c-1"], began + timedelta(days=day))
     between = [later - sooner for sooner, later in itertools.pairwise(looks)]
     assert between == sorted(between)
     assert (between[0], between[-1]) == (1, 30)
@@ -159,7 +159,7 @@ def test_who_could_be_told_and_is_not_is_late(ledger):
     none = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
     ledger.settle("rows", made, none, "run 1", "mapping 1")
     assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"], "it was not looked at since"
-    ledger.consents.looked_at(FLOW, ["c-4"], now + timedelta(hours=1))
+    ledger.consents.looked_at(FLOW, "mapping 1", ["c-4"], now + timedelta(hours=1))
     assert sorted(ledger.consents.late(FLOW, now + timedelta(hours=1))) == ["c-1", "c-4"]
     ledger.forget("rows")
 
