@@ -13,6 +13,7 @@ from campaign_sync.consent import run as consent_run
 from campaign_sync.consent.optout_file import OptOutFile
 from campaign_sync.errors import QualityError, TransientError
 from campaign_sync.exports import export_file
+from campaign_sync.hooks import campaign_records
 from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
@@ -241,6 +242,26 @@ def test_of_a_large_file_two_frames_at_most_are_in_memory_at_once(
     assert objecting.walk("large")["told"] == {"dynamics opt-outs": 10}
     assert len(alive) == 5
     assert max(alive) <= 2
+
+
+def test_campaign_is_not_heard_in_full_while_it_lists_less_than_it_has(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = objecting.people
+    objecting.campaign(one, **{EMAIL: True})
+    fetched = campaign_records._parse
+
+    def short(body: bytes) -> Any:
+        page = fetched(body)
+        return page._replace(records=[each for each in page.records if each["externalId"] != one])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign_records, "_parse", short)
+        report = objecting.walk("short")
+    assert "Campaign has 1 profiles more than it lists" in str(report["notes"])
+    assert objecting.noes() == {one: (False, True)}
+    assert objecting.walk("whole")["told"] == {"dynamics opt-outs": 1}
+    assert objecting.walk("once")["tally"]["extracted"] <= 1
 
 
 def raised(error: Exception) -> None:

@@ -6,6 +6,7 @@ Not for export files (``optout_file.py``), nor for choosing what to read (``run.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -119,22 +120,25 @@ def looked_at_again(
 
 
 def all_profiles(
-    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook
-) -> Iterator[tuple[Sifted, int]]:
-    """What every profile says now, a batch at a time; and how many of them are nobody's whom Dynamics knows."""
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, unheard: Counter[str]
+) -> Iterator[Sifted]:
+    """What every profile says now, a batch at a time.
+
+    :param unheard: counts those who are not heard: `keyless`, nobody's whom Dynamics knows; and `missing`, which
+        Campaign counts and does not list.
+    """
     import pyarrow as pa
 
     times = _times(mapping, resource)
     held: list[Any] = []
-    keyless = 0
     for records in campaign.everything(resource, KEY, _asked(mapping, times)):
         held.append(records.rows)
-        keyless += records.keyless
+        unheard.update(keyless=records.keyless, missing=records.missing)
         if sum(map(len, held)) >= BATCH_ROWS:
-            yield _profiles(pa.concat_tables(held), mapping, times), keyless
-            held, keyless = [], 0
+            yield _profiles(pa.concat_tables(held), mapping, times)
+            held = []
     if held:
-        yield _profiles(pa.concat_tables(held), mapping, times), keyless
+        yield _profiles(pa.concat_tables(held), mapping, times)
 
 
 def profiles_now(

@@ -7,6 +7,7 @@ Everything a later step needs is in the run's folder, as in the other flows' run
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -75,7 +76,6 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         ledger.open_place(flow, run_id)
 
     batches: list[Batch] = []
-    notes: list[str] = []
 
     def at_rest(sifted: Sifted) -> None:
         if window.limit:
@@ -89,6 +89,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         batch = replace(first, number=len(batches) + 1)
         batches.append(batch.write("extract", sifted.kept, sifted.removed, tally.as_dict()))
 
+    unheard = Counter[str]()
     files = RunFiles(mapping, ledger, run_id, log)
     passing = mapping.passing(clock.now().date())
     new = ledger.consents.unheard(flow, mapping.meanings())
@@ -100,7 +101,7 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     with closing(Listed()) as heard:
         # What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell.
         for sifted in chain(
-            _every_profile(mapping, resource, campaign, notes) if in_full else (),
+            all_profiles(mapping, resource, campaign, unheard) if in_full else (),
             # Half of the room is left to Dynamics.
             _files_and_doubts(
                 files.frames(lambda: len(batches) <= max_batches() // 2), mapping, resource, campaign, ledger
@@ -122,8 +123,8 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
                 at_rest(sifted)
     ended = source.ended()
     read = {
-        "notes": [*notes, *files.notes, *ended["notes"]], **files.to_json(),
-        "heard": sorted(mapping.pairs) if in_full and not window.limit else [],
+        "notes": [*_unheard_notes(unheard), *files.notes, *ended["notes"]], **files.to_json(),
+        "heard": sorted(mapping.pairs) if in_full and not window.limit and not unheard["missing"] else [],
         "passing": passing if anew and not window.limit else "",
     }  # fmt: skip
     write_document(first.folder, READ, ended | read)
@@ -132,15 +133,14 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     return batches
 
 
-def _every_profile(
-    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, notes: list[str]
-) -> Iterator[Sifted]:
-    keyless = 0
-    for sifted, without in all_profiles(mapping, resource, campaign):
-        yield sifted
-        keyless += without
-    if keyless:
-        notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
+def _unheard_notes(unheard: Counter[str]) -> Iterator[str]:
+    if keyless := unheard["keyless"]:
+        yield f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows"
+    if missing := unheard["missing"]:
+        yield (
+            f"Campaign has {missing:,} profiles more than it lists: the next run reads all of them again. If it stays "
+            "so, ask the administrator of the Campaign instance"
+        )
 
 
 def _files_and_doubts(
