@@ -104,8 +104,8 @@ Sandbox   Dynamics {sandbox["DATAVERSE_URL"]} · Campaign {sandbox["CAMPAIGN_URL
 Shell     . .local/env.sh
 Logs      {stack.folder / "logs"}
 
-New DAGs start paused: switch them on in the UI, contacts_to_profiles first; email_events_to_activities needs its tables,
-which `python -m campaign_sync setup dynamics --apply` makes in that shell. `make down` stops everything."""
+New DAGs start paused: switch them on in the UI, contacts_to_profiles first. email_events_to_activities needs its
+tables, which `python -m campaign_sync setup dynamics --apply` makes in that shell. `make down` stops everything."""
 
 
 def run_down(options: argparse.Namespace) -> None:

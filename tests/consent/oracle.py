@@ -66,6 +66,10 @@ class Oracle:
         self.seen[key, attribute] = self.sides.order
         self._meet((key, attribute))
 
+    def was_told(self, key: str, attribute: str) -> None:
+        """The flow remembers what it told Campaign: what is said there from now on is news."""
+        self.met.setdefault((key, attribute), (self.sides.order, self.sides.order))
+
     def _meet(self, place: Place) -> None:
         if self.said.get(place) is not None and place in self.seen:
             self.met.setdefault(place, (self.seen[place], self.sides.order))
@@ -139,12 +143,16 @@ class Oracle:
         assert latest is not None, "Campaign was never heard"
         words = [word for word in self._campaign(key, attribute) if word.order <= latest]
         assert words, "nobody ever said yes in Campaign"
-        assert words[-1].no is False, words
+        # a profile in whose place another stands took its last words along
+        said = [word for word in words if not (word.lost and word.no)] if words[-1].lost else words
+        assert said, words
+        assert said[-1].no is False, words
         for word in standing(self.sides.said("dynamics", key, attribute)):
-            assert word.at < words[-1].at, (word, words[-1])
+            assert word.at < said[-1].at, (word, said[-1])
             assert (key, attribute) in self.met, "the two sides were never heard before"
             row, then = self.met[key, attribute]
-            assert word.order > then or words[-1].order > row, "the yes is older than what was heard at first"
+            assert word.order > then or said[-1].order > row, "the yes is older than what was heard at first"
+            word.hidden = True  # it was lifted, for good
 
     def _prove_yes_in_campaign(self, key: str, attribute: str, told_at: object) -> None:
         """The no in Campaign is one that we wrote, and the last word of a person in Dynamics is a yes."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from campaign_sync.consent.plan import Contact, Heard, Plan, held_back, overheard, plan_contact
+from campaign_sync.consent.plan import CAMPAIGN, Contact, Heard, Plan, held_back, overheard, plan_contact
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.consent.telling import Teller, Told
 from campaign_sync.consent.vocabulary import OptOutVocabulary
@@ -291,6 +291,9 @@ class Flow:
         self.kept.setdefault(key, {}).update(kept)
         for name in told.plan.judged.keys() - lost:
             self.oracle.remembers(key, name, dynamics=True)
+        for side, name, _ in told.told:
+            if side == CAMPAIGN:
+                self.oracle.was_told(key, name)
 
     # -- faults ------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ guard: {opt_outs: 1000, opt_ins: 1000}
 """
 EXPORTS, DONE, ASIDE = "d365_loads/exports", "d365_loads/done", "d365_loads/rejects"
 WORKFLOW = "WKF101"
+#: More than the two minutes by which our own write is told from a person's.
+A_WHILE = 150
 EMAIL, PHONE = "donotbulkemail", "donotphone"
 HERE = {EMAIL: "blackListEmail", PHONE: "blackListPhone"}
 
@@ -67,7 +69,7 @@ class Objecting:
         rows = [{"externalId": key, "email": f"{key}@alder.example", **more} for key in keys]
         self.systems.control("POST", "/sandbox/campaign/seed", {"resource": "profile", "rows": rows})
 
-    def later(self, seconds: int = 60) -> None:
+    def later(self, seconds: int = A_WHILE) -> None:
         """Let time pass in both systems."""
         self.systems.control("POST", "/sandbox/clock", {"advance": seconds})
 

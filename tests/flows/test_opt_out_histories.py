@@ -43,9 +43,6 @@ RUNS = (
     "refused",
 )
 
-#: More than the two minutes by which our own write is told from a person's.
-A_WHILE = 150
-
 
 class Word(NamedTuple):
     """What a person said; the later in the list, the later by both systems' clock."""
@@ -88,10 +85,10 @@ class History:
             self.change_the_mapping()
         if self.chance.random() < 0.15:
             self.a_profile_is_made_anew()
-        self.objecting.later(A_WHILE)
+        self.objecting.later()
         self.now = self.objecting.all_said(*COLUMNS)
         self.run(self.chance.choice(RUNS))
-        self.objecting.later(A_WHILE)
+        self.objecting.later()
 
     def somebody_speaks(self, said: dict[str, dict[str, Any]]) -> None:
         key, column = self._anybody(), self.chance.choice([EMAIL, PHONE])
@@ -210,10 +207,10 @@ class History:
         # a changed direction is no change of a contact
         self.objecting.systems.change(*({"id": key, "jobtitle": "Emeritus"} for key in self.objecting.people))
         for how in ("", "approved"):
-            self.objecting.later(A_WHILE)
+            self.objecting.later()
             self.objecting.export()
             self.run(how)
-        self.objecting.later(A_WHILE)
+        self.objecting.later()
         self.objecting.export()
         self.objecting.systems.forget()
         self.run()

@@ -194,8 +194,10 @@ def _campaign(
             at = None  # it may be newer, and then it stands in Campaign
         elif not _after(when, known.at):
             return known  # a file that was written before
-    if no is False and told_at and not _after(at, told_at):
-        at = None  # we have overwritten it since, or cannot know: it lifts nothing, and is overwritten once more
+    if no is False and told_at and not _after(at, told_at + OURS):
+        # We have overwritten it since, or cannot know; nor whether a no that was taken for ours was said after it. It
+        # lifts nothing, and is overwritten once more.
+        at = None
     # A person who says no once more says it later, so that no yes between the two lifts it; our own no is no news.
     return hear(known, no, at, record=bool(no) and not is_echo(at, told_at) and _after(at, known.at))
 
