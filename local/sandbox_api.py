@@ -62,7 +62,7 @@ class SandboxApi:
         self.control("POST", "/sandbox/dataverse/mutate", {"table": table, **changes})
 
     def clock(self, wanted: dict[str, Any]) -> None:
-        """Move the clock that the sandbox believes in: {"set": time} or {"reset": true}."""
+        """Move the clock that the sandbox believes in: {"set": time}, {"advance": seconds} or {"reset": true}."""
         self.control("POST", "/sandbox/clock", wanted)
 
     def engine_calls(self) -> int:
