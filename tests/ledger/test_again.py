@@ -42,7 +42,7 @@ def filled(database):  # noqa: F811
         (Which(), {*KEYS}),
         (Which(key="c"), set()),
     ],
-    ids=str,
+    ids=["a key", "a rule", "both, and none is so", "all", "half a key"],
 )
 def test_just_the_rows_that_are_meant_are_looked_at_again(filled, url, which, keys):
     ledger = Ledger(url)
