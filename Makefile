@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-fast check lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-fast browser check lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -25,11 +25,14 @@ sandbox: venv  ## only the simulated Dynamics 365 and Adobe Campaign, in the for
 	@$(BIN)/python -m local prepare
 	@exec $(BIN)/python -m sandbox $(SEED)
 
-test: dev  ## all tests, a file at a time on each core
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+test: dev browser  ## all tests, a file at a time on each core
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
+
+browser: dev  ## Chromium for the tests of the page, by apt-get where it may; without one they are skipped
+	@$(BIN)/python -m tests.browser.chromium
 
 check: lint types test  ## lint, types, tests; CI runs `make check`, then `make demo`
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugins"))
 
 from campaign_sync.events import activities
-from campaign_sync.events.export_file import ExportFile
 from campaign_sync.events.file import EventMapping, load_events
 from campaign_sync.events.judging import DELIVERY, TRACKING
+from campaign_sync.events.log_file import LogFile
 from campaign_sync.hooks.answers import Answer
 from campaign_sync.hooks.dataverse_activities import AT_ONCE, Activity, _change_set
 from campaign_sync.hooks.dataverse_batch import decoded, encoded
@@ -61,7 +61,7 @@ def parts(made: Mails, folder: Path) -> None:
     for name, text in made.files(late=False, each=ROWS_OF_FILE):
         (folder / name).write_text(text)
         log = DELIVERY if name.startswith("broadlog") else TRACKING
-        files.append(ExportFile(folder / name, name, log, mapping.extract))
+        files.append(LogFile(folder / name, name, log, mapping.extract))
     now = datetime(2026, 5, 1, tzinfo=UTC)
     list(files[0].frames(now))  # what is imported at first use
     timed("check the files", lambda: [file.check() for file in files], sum)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "plugins"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from campaign_sync.ledger.database import Database
+from campaign_sync.ledger.one_key import remembered
 from campaign_sync.ledger.overview import last_runs, past_runs, standings
 from campaign_sync.ledger.searching import After, Wanted, find_rows, rules_of
 from sqlalchemy import Connection
@@ -106,6 +107,7 @@ def questions(database: Database) -> Iterator[tuple[str, int, Callable[[], objec
     def key(length: int) -> str:
         return chance.choice(keys)[:length]
 
+    yield "one contact", LISTS, lambda: remembered(database, FLOWS, chance.choice(keys))
     yield "flows", LISTS, lambda: (standings(database, FLOWS), last_runs(database, FLOWS))
     yield "runs of a flow", LISTS, lambda: past_runs(database, chance.choice(FLOWS))
     yield (

@@ -82,23 +82,30 @@ def run_up(options: argparse.Namespace) -> None:
         run_prepare(options)
         try:
             print("Starting the sandbox …")
-            sandbox = stack.start_sandbox(*seed(options))
+            stack.start_sandbox(*seed(options))
             print("Starting Airflow …")
             stack.start_airflow(options.port)
         except BaseException:
             stack.stop()
             raise
+    print(whereabouts(stack, options.port))
+
+
+def whereabouts(stack: Stack, port: int) -> str:
+    """What whoever started everything needs to know to look around."""
     user, password = login(stack.home)
-    print(
-        f"""
-Airflow   http://localhost:{options.port}   user {user}   password {password}
+    sandbox = read_env_file(stack.sandbox_state / "env")
+    airflow = f"http://localhost:{port}"
+    return f"""
+Airflow   {airflow}   user {user}   password {password}
+The page  {airflow}/plugin/campaign-sync (in Airflow: Browse → Campaign sync): what flows do, and why a row was rejected
 Sandbox   Dynamics {sandbox["DATAVERSE_URL"]} · Campaign {sandbox["CAMPAIGN_URL"]}
           its controls {sandbox["SANDBOX_URL"]}/sandbox/   (CA: {sandbox["CA_FILE"]})
 Shell     . .local/env.sh
-Logs      {LOCAL / "logs"}
+Logs      {stack.folder / "logs"}
 
-New DAGs start paused: switch contacts_to_profiles and accounts_to_stores on in the UI. `make down` stops everything."""
-    )
+New DAGs start paused: switch them on in the UI, contacts_to_profiles first. email_events_to_activities needs its
+tables, which `python -m campaign_sync setup dynamics --apply` makes in that shell. `make down` stops everything."""
 
 
 def run_down(options: argparse.Namespace) -> None:

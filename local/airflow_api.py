@@ -81,6 +81,17 @@ class AirflowApi:
                 progress(f"{now - started:4.0f} s  {self._counts(path)}")
             time.sleep(0.3)
 
+    def wait_for_question(self, dag_id: str, run_id: str, seconds: float) -> None:
+        """Return when a run asks a person."""
+        path = (
+            f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}/taskInstances?state=awaiting_input"
+        )
+        deadline = time.monotonic() + seconds
+        while not self.get(path)["task_instances"]:
+            if time.monotonic() > deadline:
+                raise LocalError(f"The run {run_id} of {dag_id} did not ask within {seconds:.0f} s.")
+            time.sleep(0.3)
+
     def active_runs(self, dag_id: str) -> list[str]:
         """Ids of the runs that have not ended."""
         runs = self.get(f"/dags/{dag_id}/dagRuns?limit=100")["dag_runs"]

@@ -48,6 +48,7 @@ class Stack:
         self.say = say
         self.more = dict(more or {})
         self.pids_file = folder / "pids.json"
+        self._children: list[subprocess.Popen[bytes]] = []
 
     # --- start ---------------------------------------------------------------------------------------------
 
@@ -104,6 +105,8 @@ class Stack:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             del name
+        while self._children:
+            self._children.pop().wait()
         self.pids_file.unlink(missing_ok=True)
         return stopped
 
@@ -136,6 +139,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._children.append(process)
         self.pids_file.write_text(json.dumps(self.pids() | {name: process.pid}))
         return process
 

@@ -9,6 +9,14 @@ import pytest
 import tests.airflow_home  # noqa: F401 - before any test imports Airflow
 from tests.sandbox_process import Sandbox, start_sandbox
 
+#: Where tests take longest. They begin first, so that the cores end together.
+LONG = ("tests/flows/", "tests/page/", "tests/test_command_line.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the files of long tests to the front; within them, and behind them, the order stays."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:

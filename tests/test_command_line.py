@@ -136,10 +136,20 @@ def test_schema_prints_what_is_shipped(offline: CommandLine) -> None:
         assert json.loads(done.stdout) == json.loads((SHIPPED / f"{file}.schema.json").read_text())
 
 
+@pytest.mark.airflow
+def test_retry_without_airflows_database_does_nothing_and_says_where_to_run_it(offline: CommandLine) -> None:
+    done = offline("retry", "contacts_to_profiles", "--all")
+    assert done.returncode == 1
+    assert "Airflow's database: cannot be used from here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (offline.home / "campaign_sync" / "ledger.db").exists()
+    assert offline("retry", "contacts_to_profiles").returncode == 2
+
+
 def test_without_a_command_the_commands_are_told(offline: CommandLine) -> None:
     done = offline()
     assert done.returncode == 2
-    for command in ("new", "check", "preview", "schema", "setup"):
+    for command in ("new", "check", "preview", "retry", "schema", "setup"):
         assert command in done.stderr + offline("--help").stdout
 
 

@@ -77,3 +77,18 @@ def test_a_broken_mapping_and_a_second_one_for_the_table_say_so(tmp_path: Path) 
     for name, said in (("opt_outs_too", "have a mapping already"), ("broken", "description")):
         assert [task.task_id for task in dags[name].tasks] == ["mapping_error"]
         assert said in dags[name].doc_md
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("direction: both", "direktion: both"), ("direction: both", 'direction: both\nschedule: "0 0 31 2 *"')],
+)
+def test_a_flow_that_a_mistake_keeps_from_running_is_red_every_hour(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    """Nobody's no is told meanwhile: a stand-in that waits to be looked at would hide that."""
+    (tmp_path / "opt_outs.yaml").write_text(GOOD.replace(old, new))
+    dag = dags_in(tmp_path)["opt_outs"]
+    assert dag.schedule == "@hourly"
+    assert not dag.catchup
+    assert [task.task_id for task in dag.tasks] == ["mapping_error"]

@@ -1,5 +1,5 @@
 """`python -m campaign_sync`: draft, check and preview mapping files, print their JSON Schema, say what Dynamics and
-Campaign need, forget a flow.
+Campaign need, have rejected rows tried again, forget a flow.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from campaign_sync.commands.check import run_check
 from campaign_sync.commands.new import run_new
 from campaign_sync.commands.preview import run_preview
+from campaign_sync.commands.retry import run_retry
 from campaign_sync.commands.setup import run_setup
 from campaign_sync.errors import SyncError
 
@@ -71,6 +72,14 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     preview.add_argument("--json", action="store_true", help="for programs")
     preview.set_defaults(run=run_preview)
+
+    retry = commands.add_parser("retry", help="have rejected rows tried again, and start a run for that")
+    retry.add_argument("mapping", help="name of the flow, or a mapping file")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("--key", default="", help="the row of this key")
+    which.add_argument("--rule", default="", help="all rows that this rule rejected")
+    which.add_argument("--all", action="store_true", help="all rejected rows of the flow")
+    retry.set_defaults(run=run_retry)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of mapping files")
     schema.add_argument(

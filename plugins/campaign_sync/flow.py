@@ -219,8 +219,13 @@ def dags_in(folder: Path) -> Iterator[DAG]:
         )
 
 
-def sound_or_broken(mapping: Planned, path: Path, make: Callable[[Planned], DAG]) -> DAG:
-    """The DAG of a mapping; if Airflow cannot make one, the DAG that says so."""
+def sound_or_broken(
+    mapping: Planned, path: Path, make: Callable[[Planned], DAG], *, red: str | None = None
+) -> DAG:
+    """The DAG of a mapping; if Airflow cannot make one, the DAG that says so.
+
+    :param red: as for :func:`broken_dag`.
+    """
     try:
         dag = make(mapping)
         # Airflow would find out later, and for the whole file with all its DAGs.
@@ -233,17 +238,21 @@ def sound_or_broken(mapping: Planned, path: Path, make: Callable[[Planned], DAG]
             "Correct the schedule, if the text speaks of it; else report this",
         )
         problem = f"Airflow cannot make a DAG of it: {error}"
-        return broken_dag(path, MappingError(str(path), line, "schedule", problem, remedy))
+        return broken_dag(path, MappingError(str(path), line, "schedule", problem, remedy), red=red)
     return dag
 
 
-def broken_dag(path: Path, error: MappingError) -> DAG:
-    """A DAG that stands in for a mapping that cannot be read, and says why."""
+def broken_dag(path: Path, error: MappingError, *, red: str | None = None) -> DAG:
+    """A DAG that stands in for a mapping that cannot be read, and says why.
+
+    :param red: when it fails by itself, as cron, where nobody may overlook that its flow stands still.
+    """
     with DAG(
         dag_id_of(path),
         description=f"BROKEN MAPPING — {error.problem}"[:200],
         doc_md=f"## This mapping cannot be used\n\n```\n{error}\n```\n\nOther flows are not affected.",
-        schedule=None,
+        schedule=red,
+        start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         tags=["campaign_sync", "broken mapping"],
     ) as dag:

@@ -40,6 +40,7 @@ class Column(NamedTuple):
     max_length: int | None = None
     property: str = ""  # name on the wire: "_parentcustomerid_value" for lookups, else the logical name
     targets: tuple[str, ...] = ()  # of a lookup: the tables whose rows it may name; empty where nobody asked
+    read_only: bool = False  # of a Boolean: Dataverse ignores what it is sent (dataverse.md §5)
 
     @builtins.property  # the field above hides the plain word
     def wire(self) -> str:

@@ -76,6 +76,7 @@ def _contact() -> Table:
         *text(50, "FirstName", "MiddleName"),
         *text(50, "LastName", required="ApplicationRequired"),
         *read_only(text(160, "FullName")),
+        *read_only(boolean("Merged")),
         *text(100, "Salutation", "JobTitle", "Department", "NickName"),
         *text(10, "Suffix"),
         *text(100, "EMailAddress1", "EMailAddress2", "EMailAddress3", format="Email"),

@@ -56,6 +56,12 @@ def test_a_mapping_that_tells_campaign_nothing_here_adds_nothing(tmp_path: Path,
     assert noes(tmp_path, OPT_OUTS.replace(old, new)) == []
 
 
+def test_where_campaign_is_told_nothing_only_what_was_said_there_counts(tmp_path: Path) -> None:
+    assert noes(tmp_path, OPT_OUTS.replace("to_campaign", "to_dynamics")) == []
+    found = with_noes(load_mapping(tmp_path / "contacts_to_profiles.yaml")).campaign_noes
+    assert [each.attribute for each in found] == ["denyListEmail", "denyListPhone"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -105,8 +105,15 @@ class TestBothSidesAreRead:
             decision = decide(direction, edited, campaign, before)
             assert (decision.no, decision.tell_dynamics, decision.why) == (True, None, rule.RESOLVED)
 
-    def test_a_late_no_of_dynamics_loses_against_a_later_yes_that_held(self):
-        before = met(dynamics=False, campaign=False, agreed=False)._replace(campaign=Said(False, LATE))
+    @pytest.mark.parametrize("agreed", [True, False, None])
+    def test_a_no_of_dynamics_wins_over_a_yes_that_was_known_before_it_whatever_its_time(self, agreed):
+        before = met(dynamics=False, campaign=False, agreed=agreed)._replace(campaign=Said(False, LATE))
+        assert decide("both", Said(True, NOON), Said(False, LATE), before)[:3] == (True, True, None)
+        news = decide("both", Said(True, NOON), Said(False, LATE), met(dynamics=False, agreed=agreed))
+        assert news == (False, None, False, rule.CAMPAIGN_LATER)
+
+    def test_a_yes_that_waits_for_a_person_wins_when_it_is_seen_again(self):
+        before = known(Said(True, NOON), Said(False, LATE), agreed=None)
         assert decide("both", Said(True, NOON), Said(False, LATE), before)[:3] == (False, None, False)
 
     def test_dynamics_never_lifts_a_no_of_campaign(self):

@@ -75,7 +75,8 @@ HEAR = """
 
 # Who is told what. `sight`: whether both sides are heard together for the first time, in which a yes of Campaign counts
 # for nothing; `clock`: whether Campaign's yes is later than what Dynamics says and than a known no of Campaign itself;
-# `since`: whether Campaign spoke since the ledger wrote; `agreed`: what had held until now.
+# `since`: whether Campaign spoke since the ledger wrote; `agreed`: what had held until now. A yes that Campaign has
+# said before counts only if it waits for a person: nothing had held, and Dynamics said no.
 # Results: what holds, what Campaign is told, what Dynamics is told.
 #   mode               sight  again  dynamics campaign clock  since   agreed was  ours   -> holds  campaign dynamics
 DECIDE = """
@@ -93,8 +94,10 @@ DECIDE = """
     to_campaign        known  once   yes      no       *      silent  *      no   ours   -> yes    yes      .
     to_campaign        known  *      yes      no       *      *       *      *    *      -> no     .        .
     to_dynamics|both   known  *      yes|-    no       *      *       *      *    *      -> no     .        no
-    both               known  *      no       yes      *      silent  no     *    *      -> no     no       .
-    to_dynamics        known  *      no       yes      *      silent  no     *    *      -> no     .        .
+    both               known  *      no       yes      *      silent  no|yes *    *      -> no     no       .
+    to_dynamics        known  *      no       yes      *      silent  no|yes *    *      -> no     .        .
+    both               known  *      no       yes      *      silent  -      yes  *      -> no     no       .
+    to_dynamics        known  *      no       yes      *      silent  -      yes  *      -> no     .        .
     to_dynamics|both   known  once   no       yes      later  *       *      *    *      -> yes    .        yes
     to_dynamics|both   known  again  no       yes      later  *       *      *    *      -> no     .        .
     both               known  *      no       yes|-    *      *       *      *    *      -> no     no       .

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from campaign_sync.events.activities import Timeline
-from campaign_sync.events.export_file import ExportFile
 from campaign_sync.events.file import EventMapping, load_events
 from campaign_sync.events.judging import DELIVERY, TRACKING
+from campaign_sync.events.log_file import LogFile
 
 SHIPPED = Path("include/mappings/email_events_to_activities.yaml")
 ADA = "0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01"
@@ -57,13 +57,13 @@ def lines(*rows: dict[str, str], delimiter: str = ";") -> str:
 
 def export(
     folder: Path, content: str | bytes, *, log: str = DELIVERY, packed: bool = False, extract: Any = None
-) -> ExportFile:
+) -> LogFile:
     """A file of this content that has been fetched."""
     raw = content.encode() if isinstance(content, str) else content
     name = "broadlog_20260412_040000.csv" if log == DELIVERY else "tracking_20260412_040000.csv"
     file = folder / name
     file.write_bytes(gzip.compress(raw) if packed else raw)
-    return ExportFile(file, name, log, extract or load_events(SHIPPED).extract)
+    return LogFile(file, name, log, extract or load_events(SHIPPED).extract)
 
 
 __all__ = [

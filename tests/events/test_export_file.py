@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_sync.events.export_file import ExportFile, UnusableFile
 from campaign_sync.events.file import load_events
 from campaign_sync.events.frames import NO_EVENT
+from campaign_sync.events.log_file import LogFile
+from campaign_sync.exports.export_file import UnusableFile
 
 from tests.events.exports import ADA, DELIVERY, OPEN, SEND, SHIPPED, TRACKING, export, lines
 
 NOW = datetime(2026, 4, 13, tzinfo=UTC)
 
 
-def read(file: ExportFile) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, str]]]:
+def read(file: LogFile) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, str]]]:
     """Events and other rows by key, and the rejected rows with rule and reason."""
     file.check()
     kept: dict[str, dict[str, Any]] = {}
@@ -28,7 +29,7 @@ def read(file: ExportFile) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[s
     return kept, gone
 
 
-def refused(file: ExportFile) -> UnusableFile:
+def refused(file: LogFile) -> UnusableFile:
     """Why a file is set aside."""
     with pytest.raises(UnusableFile) as caught:
         read(file)
@@ -152,6 +153,7 @@ def test_a_file_of_a_header_and_nothing_else_has_no_rows(tmp_path: Path) -> None
         (lines({k: v for k, v in SEND.items() if k != "isProof"}), "has no column isProof", False),
         (lines(SEND | {"deliveryLabel": "Så"}).encode("latin-1"), "is not utf-8: choose", False),
         (lines(SEND).replace('"DM412"', '"DM412'), "a quote that is never closed", False),
+        ("x" * 200_000 + "\n", "is not a table: it has no header", False),
         (lines(SEND).replace("mirrorUrl", "status"), "names a column twice: status", False),
     ],
 )  # fmt: skip

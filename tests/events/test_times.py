@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from campaign_sync.events.times import read_times
 from campaign_sync.events.vocabulary import Extract
+from campaign_sync.exports.times import read_times
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

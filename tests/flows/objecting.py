@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.flows.real_airflow import RealAirflow, Run
 from tests.flows.systems import Systems
 from tests.sandbox.sftp_session import names, upload
@@ -234,3 +236,17 @@ def row(key: str, email: str = "0", at: str = "", modified: str = "", phone: str
         "externalId": key, "blackListEmail": email, "blackListPhone": phone, "blackListEmailLastModified": at,
         "lastModified": modified or at,
     }  # fmt: skip
+
+
+def refuse_in_dynamics(patch: pytest.MonkeyPatch, *keys: str) -> None:
+    """Have Dynamics refuse to change these contacts."""
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.hooks.dataverse_updates import Updated
+
+    write = DataverseHook.write_updates
+
+    def refusing(hook: Any, updates: Any) -> Any:
+        yield from write(hook, [each for each in updates if each.key not in keys])
+        yield [Updated(each.key, "rejected", "refused") for each in updates if each.key in keys]
+
+    patch.setattr(DataverseHook, "write_updates", refusing)

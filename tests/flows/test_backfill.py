@@ -1,4 +1,6 @@
-"""I13: a backfill of sixty days, eight runs at once, backwards, beside live runs: the end is as without it."""
+"""I13: a backfill of sixty days (TEST_SIZE=nightly; else of sixteen), eight runs at once, backwards, beside live runs:
+the end is as without it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,16 @@ from tests.flows.on_foot import OnFoot, walk
 from tests.flows.people import contact
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
+from tests.sizes import NIGHTLY
 
 DAY = timedelta(days=1)
-DAYS, AT_ONCE = 60, 8
+DAYS, AT_ONCE = 60 if NIGHTLY else 16, 8
+LIVE = 0.06 if NIGHTLY else 0.15  # of the steps are followed by a live run
 ROWS_A_DAY = 4
 
 
-def sixty_days(systems: Systems) -> list[tuple[datetime, datetime]]:
-    """Contacts that came in or changed on each of sixty days; the days."""
+def many_days(systems: Systems) -> list[tuple[datetime, datetime]]:
+    """Contacts that came in or changed on each of many days; the days."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [(today - (DAYS - at) * DAY, today - (DAYS - at - 1) * DAY) for at in range(DAYS)]
     for start, _ in days:
@@ -38,7 +42,7 @@ def live_changes(systems: Systems, chance: random.Random, part: int) -> None:
     systems.mutate(create=[back, contact(str(uuid.UUID(int=chance.getrandbits(128))))])
 
 
-def test_sixty_days_backwards_eight_at_once_beside_live_runs_end_as_without_them(
+def test_many_days_backwards_eight_at_once_beside_live_runs_end_as_without_them(
     airflow_on_each_ledger: RealAirflow, systems: Systems
 ) -> None:
     """Eight runs are under way at any time, each at another step; live runs with changes come between the steps."""
@@ -47,7 +51,7 @@ def test_sixty_days_backwards_eight_at_once_beside_live_runs_end_as_without_them
     print(f"seed {seed}")
     systems.delete_rejected()
     airflow.drop_checks()
-    days = sixty_days(systems)
+    days = many_days(systems)
     airflow.begin()
     place = airflow.place()
 
@@ -64,7 +68,7 @@ def test_sixty_days_backwards_eight_at_once_beside_live_runs_end_as_without_them
             extracted += report["tally"]["extracted"]
             assert report["balanced"]
             under_way.remove((run, steps))
-        if chance.random() < 0.06:
+        if chance.random() < LIVE:
             assert airflow.place() == place, "a backfill moved the place"
             live_changes(systems, chance, lived)
             assert walk(airflow.mapping, f"live {lived}")["balanced"]
@@ -88,7 +92,7 @@ def test_a_second_backfill_sends_the_same_rows_again_and_nothing_else(
     """To send again is what a backfill is for: it is how somebody mends what was changed by hand in Campaign."""
     systems.delete_rejected()
     airflow.drop_checks()
-    day = sixty_days(systems)[30]
+    day = many_days(systems)[DAYS // 2]
     airflow.begin()
     place = airflow.place()
     for attempt in range(2):

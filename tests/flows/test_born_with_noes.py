@@ -10,6 +10,7 @@ import pytest
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.consent import Kept
 
+from tests.flows import objecting
 from tests.flows.importing import Imports
 from tests.flows.on_foot import OnFoot, walk
 from tests.flows.real_airflow import RealAirflow
@@ -210,6 +211,52 @@ def test_a_record_that_was_deleted_and_comes_back_is_born_with_its_noes_too(
     assert noes(systems.profiles()[key]) == {"blackListEmail", "blackListPhone"}
 
 
+@pytest.mark.parametrize(
+    ("direction", "by_file"), [("both", False), ("to_campaign", True), ("to_dynamics", False)]
+)
+def test_a_no_that_nobody_has_heard_yet_outlives_the_record_that_the_filter_deletes(
+    flow: RealAirflow,
+    systems: Systems,
+    monkeypatch: pytest.MonkeyPatch,
+    no_waiting: None,
+    direction: str,
+    by_file: bool,
+) -> None:
+    """A person unsubscribes, and before the next export the record goes. Deletions in Dynamics need not be asked of."""
+    opt_outs(flow, "direction: to_campaign", f"direction: {direction}")
+    flow.edit(
+        "    - {name: has an e-mail, column: emailaddress1, present: true}\n",
+        "    - {name: has an e-mail, column: emailaddress1, present: true}\n  filtered_out: delete\n",
+    )
+    flow.begin()
+    opt_outs_mapping = flow.mappings / "opt_outs.yaml"
+    assert objecting.walk(opt_outs_mapping, "first")["balanced"]
+    key, deleted = [each for each in sorted(systems.profiles()) if not objections(systems.contacts()[each])][
+        :2
+    ]
+    Marketer(systems).edit(key, blackListEmail=True)
+    address = systems.contacts()[key]["emailaddress1"]
+    systems.change({"id": key, "emailaddress1": None})
+    systems.delete(deleted)
+    imports = Imports(flow, systems, monkeypatch) if by_file else None
+    if imports:
+        imports.use_files(bulk_from="always")
+    run = imports.walk if imports else lambda run_id: walk(flow.mapping, run_id)["tally"]
+    systems.forget()
+    assert run("away")["deleted"] == 2
+    assert by_file or systems.engine_calls() == 3
+    assert not systems.profiles().keys() & {key, deleted}
+    known = flow.ledger().consents.known("opt_outs", [key, deleted])
+    assert known[key]["denyListEmail"].known.campaign.no
+    assert not any(kept.known.campaign.no for kept in known.get(deleted, {}).values())
+    systems.change({"id": key, "emailaddress1": address})
+    assert run("back")["created"] == 1
+    assert noes(systems.profiles()[key]) == {"blackListEmail"}
+    if direction == "both":
+        assert objecting.walk(opt_outs_mapping, "second")["told"] == {"dynamics opt-outs": 1}
+        assert systems.contacts()[key]["donotbulkemail"] is True
+
+
 @pytest.mark.parametrize("by_file", [False, True])
 def test_a_no_that_a_person_said_in_campaign_outlives_the_record(
     flow: RealAirflow, systems: Systems, monkeypatch: pytest.MonkeyPatch, no_waiting: None, by_file: bool
@@ -230,7 +277,7 @@ def test_a_no_that_a_person_said_in_campaign_outlives_the_record(
         (unsubscribed, "ccpaOptOut", Kept(own_word)),  # not, or no longer, a pair of this mapping
         (other, "denyListEmail", Kept(no_more)),
     ]
-    flow.ledger().consents.keep("opt_outs", "theirs", "sha", said, datetime.now(UTC))
+    flow.ledger().consents.keep("opt_outs", "theirs", "sha", said, datetime.now(UTC), read={})
     run = OnFoot(flow.mapping, "second")
     run.walk()
     profiles = systems.profiles()
@@ -293,7 +340,7 @@ def test_the_opt_outs_flow_learns_which_noes_were_told_at_birth_and_misses_no_fi
         Known(Said(True, datetime(2026, 1, 1, tzinfo=UTC)), Said(None, None), agreed=True, ours=False)
     )
     said_so_far = [("somebody", "denyListEmail", heard), (waiting, "denyListEmail", parked)]
-    consents.keep("opt_outs", "theirs", "sha", said_so_far, datetime.now(UTC))
+    consents.keep("opt_outs", "theirs", "sha", said_so_far, datetime.now(UTC), read={})
     walk(flow.mapping, "second")
     born = {key: noes(row) for key, row in systems.profiles().items() if key not in before}
     kept = consents.known("opt_outs", [*born, taken_over])

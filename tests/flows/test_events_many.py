@@ -14,8 +14,8 @@ from tests.flows.on_foot import KILLED, _in_a_process, die_at
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
+from tests.sizes import NIGHTLY
 
-NIGHTLY = os.environ.get("TEST_SIZE") == "nightly"
 SIZE, ROWS_OF_FILE = (200_000, 25_000) if NIGHTLY else (20_000, 4_000)
 PEOPLE = 600
 MOMENTS = {
@@ -228,7 +228,7 @@ def test_a_run_that_is_killed_at_every_step_leaves_what_an_undisturbed_one_does(
     goes_on: bool,
 ) -> None:  # fmt: skip
     import great_expectations.expectations  # noqa: F401 - once, not in every process that dies
-    from campaign_sync.events import export_file
+    from campaign_sync.exports import export_file
     from campaign_sync.hooks import dataverse_activities
 
     monkeypatch.setattr(export_file, "ROWS", 60)

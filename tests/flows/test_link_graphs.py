@@ -19,10 +19,11 @@ import pytest
 from tests.flows.levels import LEVELS, Levels, level_tables
 from tests.flows.real_airflow import RealAirflow
 from tests.sandbox_process import Sandbox, start_sandbox
+from tests.sizes import NIGHTLY
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("no_waiting")]
 
-GRAPHS, AT_ONCE = 100, 10
+GRAPHS, AT_ONCE = 100 if NIGHTLY else 20, 10
 FIRST_ROWS, STEPS = 10, 20
 
 #: What happened to the rows of all graphs.

@@ -19,6 +19,7 @@ from tests.flows.on_foot import KILLED, _in_a_process, die_at
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.flows.test_guard import person
+from tests.sizes import NIGHTLY
 
 BOTH = (True, True)
 
@@ -354,6 +355,7 @@ def test_a_contact_that_never_rests_is_rejected_and_told_by_the_next_run(
 def test_a_no_that_was_refused_often_is_told_once_the_reason_is_mended(
     objecting: Objecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    objecting.edit("load: {", "reconcile: {told_within: ~}\nload: {")
     one, *_ = begun(objecting).people
     objecting.campaign(one, **{EMAIL: True})
     objecting.export()
@@ -581,7 +583,7 @@ def test_a_run_that_is_killed_loses_no_no_and_tells_no_yes(
     ledger: str,
 ) -> None:
     if ledger == "postgres":
-        if death is not DEATHS[3] and os.environ.get("TEST_SIZE") != "nightly":
+        if death is not DEATHS[3] and not NIGHTLY:
             pytest.skip("on Postgres, one death is enough by day")
         airflow.use_ledger(request.getfixturevalue("postgres"))
     from importlib import import_module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
@@ -28,7 +29,8 @@ def ledger(url) -> Ledger:
 
 
 def keep(ledger, *rows, flow=FLOW, run="run 1", sha="mapping 1", now=NOON, **more):
-    ledger.consents.keep(flow, run, sha, rows, now, **more)
+    read = {key: {} for key, _, _ in rows} | ledger.consents.known(flow, [key for key, _, _ in rows])
+    return ledger.consents.keep(flow, run, sha, rows, now, **({"read": read} | more))
 
 
 def test_what_is_kept_is_known_again_to_the_microsecond(ledger):
@@ -65,6 +67,22 @@ def test_what_is_kept_later_replaces_what_was_kept_and_the_last_of_a_batch_count
     email, fax = ledger.consents.contact(FLOW, "c-1")
     assert email == ("denyListEmail", AGREES, "2", "run 2", LATER)
     assert fax == ("denyListFax", OBJECTS, "mapping 1", "run 1", NOON)
+
+
+def test_what_another_run_has_kept_since_it_was_read_stays_and_its_rejection_with_it(ledger):
+    keep(ledger, ("c-1", "denyListEmail", AGREES), ("c-2", "denyListEmail", AGREES))
+    read = ledger.consents.known(FLOW, ["c-1", "c-2"]) | {"c-3": {}, "c-4": {}}
+    keep(ledger, ("c-1", "denyListFax", OBJECTS), ("c-3", "denyListEmail", OBJECTS), run="run 2")
+    reject(ledger, "c-1", "c-2")
+    late = [(f"c-{number}", "denyListEmail", SILENT) for number in (1, 2, 3, 4)]
+    assert keep(ledger, *late, run="run 1", read=read, settled=["c-1", "c-2"]) == {"c-1", "c-3"}
+    assert ledger.consents.known(FLOW, read) == {
+        "c-1": {"denyListEmail": AGREES, "denyListFax": OBJECTS},
+        "c-2": {"denyListEmail": SILENT},
+        "c-3": {"denyListEmail": OBJECTS},
+        "c-4": {"denyListEmail": SILENT},
+    }
+    assert list(ledger.rejected(FLOW).index) == ["c-1"]
 
 
 def test_nothing_to_keep_is_nothing_kept(ledger):
@@ -110,6 +128,40 @@ def test_a_contact_that_could_not_be_told_is_looked_at_ever_more_seldom_and_neve
         ledger.consents.looked_at(FLOW, "mapping 1", ["c-1", "c-2"], began + timedelta(days=days))
         assert due(days=days, minutes=1, hours=22 if days > 4 else 0) == []
         assert due(days=days + 1, seconds=1) == ["c-1"]
+
+
+def test_a_contact_that_waits_for_a_flow_of_rows_is_looked_at_once_a_month_in_the_end(ledger):
+    park(ledger, "c-1", waits_for="contacts_to_profiles")
+    began = ledger.parked(FLOW)["last_seen"].max().to_pydatetime()
+
+    def due(days):
+        return ledger.consents.due(FLOW, 1, began + timedelta(days=days))
+
+    looks = []
+    for day in range(365):
+        if due(day):
+            looks.append(day)
+            ledger.consents.looked_at(FLOW, "mapping 1", ["c-1"], began + timedelta(days=day))
+    between = [later - sooner for sooner, later in itertools.pairwise(looks)]
+    assert between == sorted(between)
+    assert (between[0], between[-1]) == (1, 30)
+    assert len(looks) <= 20
+
+
+def test_who_could_be_told_and_is_not_is_late(ledger):
+    reject(ledger, "c-1", "c-2")
+    park(ledger, "c-3", "c-4", waits_for="rows")
+    keep(ledger, *((key, "denyListEmail", OBJECTS) for key in ("c-1", "c-3", "c-4")))
+    now = datetime.now(UTC)
+    assert ledger.consents.late(FLOW, now - timedelta(hours=1)) == []
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"]
+    made = pd.DataFrame({"version": 1, "sent_hash": [b"h"], "result": "created"}, index=["c-4"])
+    none = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle("rows", made, none, "run 1", "mapping 1")
+    assert ledger.consents.late(FLOW, now + timedelta(hours=1)) == ["c-1"], "it was not looked at since"
+    ledger.consents.looked_at(FLOW, "mapping 1", ["c-4"], now + timedelta(hours=1))
+    assert sorted(ledger.consents.late(FLOW, now + timedelta(hours=1))) == ["c-1", "c-4"]
+    ledger.forget("rows")
 
 
 def test_contacts_that_are_gone_are_forgotten_and_no_others(ledger):
@@ -159,3 +211,21 @@ def reject(ledger, *keys):
     refused = pd.DataFrame({"version": 1, "step": "load", "rule": "r", "reason": "because"}, index=list(keys))
     none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
     ledger.settle(FLOW, none, refused, "run 1", "mapping 1")
+
+
+def test_with_which_filter_all_rows_were_read_last_is_known_until_the_flow_is_forgotten(ledger):
+    assert ledger.consents.read_in_full(FLOW) is None
+    for passing in ("one", "other"):
+        ledger.consents.keep_read_in_full(FLOW, "run 1", passing, NOON)
+    assert ledger.consents.read_in_full(FLOW) == "other"
+    ledger.forget("other")
+    assert ledger.consents.read_in_full(FLOW) == "other"
+    ledger.forget(FLOW)
+    assert ledger.consents.read_in_full(FLOW) is None
+
+
+def park(ledger, *keys, waits_for):
+    waiting = {"version": 1, "kind": "parent", "waits_for": waits_for, "waits_key": list(keys), "reason": "r"}
+    none = pd.DataFrame(columns=["version", "sent_hash", "result"], dtype=object)
+    refused = pd.DataFrame(columns=["version", "step", "rule", "reason"], dtype=object)
+    ledger.settle(FLOW, none, refused, "run 1", "mapping 1", parked=pd.DataFrame(waiting, index=list(keys)))

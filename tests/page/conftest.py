@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,8 @@ def mappings(dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def browser(mappings: Path, users: dict[str, str]) -> Callable[..., Any]:
-    """Asks the page for an address below it, as a person of a role or, with None, as somebody who is not logged in."""
+def send(mappings: Path, users: dict[str, str]) -> Callable[..., Any]:
+    """Sends the page a request, as a person of a role or, with None, as somebody who is not logged in."""
     import campaign_sync_page
     import httpx
     from starlette.applications import Starlette
@@ -102,16 +102,36 @@ def browser(mappings: Path, users: dict[str, str]) -> Callable[..., Any]:
     (mounted,) = campaign_sync_page.CampaignSyncPage.fastapi_apps
     app = Starlette(routes=[Mount(mounted["url_prefix"], mounted["app"])])
 
-    async def answer(address: str, headers: dict[str, str], asked: dict[str, Any]) -> Any:
+    async def answer(method: str, address: str, headers: dict[str, str], more: dict[str, Any]) -> Any:
         base = f"http://airflow{mounted['url_prefix']}/"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
-            return await client.get(address, headers=headers, params=asked or None)
+            return await client.request(method, address, headers=headers, **more)
+
+    def send(method: str, address: str, role: str | None, headers: dict[str, str], **more: Any) -> Any:
+        login = {"Authorization": f"Bearer {users[role]}"} if role else {}
+        return asyncio.run(answer(method, address, login | headers, more))
+
+    return send
+
+
+@pytest.fixture
+def browser(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Asks the page for an address below it."""
 
     def ask(address: str, role: str | None = "viewer", **asked: Any) -> Any:
-        headers = {"Authorization": f"Bearer {users[role]}"} if role else {}
-        return asyncio.run(answer(address, headers, asked))
+        return send("GET", address, role, {}, params=asked or None)
 
     return ask
+
+
+@pytest.fixture
+def act(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Has the page do something, as its own script asks for it."""
+
+    def act(address: str, role: str | None = "user", **asked: Any) -> Any:
+        return send("POST", address, role, {"Sec-Fetch-Site": "same-origin"}, json=asked)
+
+    return act
 
 
 @pytest.fixture
@@ -120,3 +140,24 @@ def ledger(mappings: Path, tmp_path: Path) -> Any:
     from campaign_sync.ledger.ledger import Ledger
 
     return Ledger(f"sqlite:///{tmp_path / 'campaign_sync' / 'ledger.db'}")
+
+
+@pytest.fixture
+def audited(dags: Path) -> Iterator[Callable[[], list[tuple[str, str, str, str]]]]:
+    """What is in Airflow's audit log of ours: event, DAG, who, what. Runs started meanwhile are gone afterwards."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.log import Log
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    ours = Log.event.startswith("campaign_sync.")
+
+    def audited() -> list[tuple[str, str, str, str]]:
+        with create_session() as session:
+            query = select(Log.event, Log.dag_id, Log.owner, Log.extra).where(ours).order_by(Log.id)
+            return [tuple(row) for row in session.execute(query)]
+
+    yield audited
+    with create_session() as session:
+        session.execute(delete(Log).where(ours))
+        session.execute(delete(DagRun))

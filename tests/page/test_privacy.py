@@ -36,12 +36,15 @@ def test_no_answer_has_a_value_of_a_person(browser: Any, run_with_planted_people
         browser("api/rows", "admin", what="rejected", limit=200),
         browser("api/rows", "admin", what="parked"),
         browser("api/rules", "admin", flow=FLOW),
+        *(browser(f"api/contacts/{key}", "admin") for key in people.values()),
     ]
     assert [answer.status_code for answer in answers] == [200] * len(answers)
     rows = {row["source_key"]: row for row in answers[5].json()["rows"]}
     assert {people[what] for what in ("too long", "no address", "no country")} <= rows.keys()
     assert rows[people["too long"]]["rule"] == "firstName"
     assert "a plausible address" in answers[4].text
+    fates = {what: answer.json()["fate"] for what, answer in zip(people, answers[8:], strict=True)}
+    assert (fates["good"], fates["too long"], fates["dropped"]) == ("arrived", "rejected", "unknown")
     assert not [answer.url for answer in answers if MARKER.lower() in answer.text.lower()]
 
 

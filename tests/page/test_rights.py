@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -22,13 +23,26 @@ ADDRESSES = {
     f"api/flows/{FLOW}/report": {"run": RUN},
     "api/rows": {"what": "parked"},
     "api/rules": {"flow": FLOW},
+    "api/contacts/0c9ac5a0-7c2f-4f0e-8f0e-6d1c7a9b1e01": {},
+    "api/approvals": {},
+    f"api/approvals/{FLOW}/keys": {"run": RUN, "harm": "deletes"},
     "api/openapi.json": {},
+}
+#: What needs the right to edit the DAG.
+EDITING = {f"api/flows/{FLOW}/mapping": {}}
+#: Every address that acts, or shows people's data, and what it is asked with.
+ACTIONS = {
+    f"api/flows/{FLOW}/again": {"all": True},
+    f"api/flows/{FLOW}/source": {"key": "00000001-0000-4000-8000-00000000aa01"},
+    f"api/flows/{FLOW}/preview": {"text": "extract: {table: contact}"},
 }
 #: There is no page to read yet: what counts is that nobody without rights is told so.
 MISSING = {f"api/flows/{FLOW}/docs": {"run": RUN, "batch": 1}}
 
 
-@pytest.mark.parametrize("address", ["", *FILES, "no/such/file", *ADDRESSES, *MISSING, "api/no/such"])
+@pytest.mark.parametrize(
+    "address", ["", *FILES, "no/such/file", *ADDRESSES, *EDITING, *MISSING, "api/no/such"]
+)
 def test_nothing_is_told_without_a_login(browser, address):
     answer = browser(address, None, **(ADDRESSES | MISSING).get(address, {}))
     assert answer.status_code == 401
@@ -39,6 +53,12 @@ def test_nothing_is_told_without_a_login(browser, address):
 @pytest.mark.parametrize("role", ["viewer", "user", "admin"])
 def test_who_may_read_dags_may_read_the_page(browser, address, role):
     assert browser(address, role, **ADDRESSES.get(address, {})).status_code == 200
+
+
+@pytest.mark.parametrize("address", EDITING)
+@pytest.mark.parametrize("role, status", [("nobody", 403), ("viewer", 403), ("user", 200), ("admin", 200)])
+def test_who_may_not_edit_a_dag_sees_no_file(browser, address, role, status):
+    assert browser(address, role).status_code == status
 
 
 @pytest.mark.parametrize("address", [*ADDRESSES, *MISSING])
@@ -58,18 +78,89 @@ def test_a_dag_that_is_no_flow_has_no_room(browser, name):
     assert browser(f"api/flows/{name}").status_code == 404
     assert browser("api/rows", flow=name).status_code == 404
     assert browser("api/rules", flow=name).status_code == 404
+    assert browser(f"api/flows/{name}/mapping", "admin").status_code == 404
 
 
 def test_every_endpoint_is_tried_above_and_described(browser):
     described = browser("api/openapi.json").json()["paths"]
-    tried = {
-        re.sub(f"flows/({FLOW}|{BROKEN})", "flows/{dag_id}", address) for address in {**ADDRESSES, **MISSING}
-    }
-    assert set(described) == {f"/{address}" for address in tried - {"api/openapi.json"}}
-    for path, methods in described.items():
-        assert list(methods) == ["get"], f"{path} acts: try it as a viewer, too"
-        assert methods["get"]["summary"]
-        assert methods["get"]["description"]
+    tried = {"get": {**ADDRESSES, **EDITING, **MISSING}, "post": ACTIONS}
+    for method, addresses in tried.items():
+        paths = {f"/{pattern(address)}" for address in addresses} - {"/api/openapi.json"}
+        assert {path for path, methods in described.items() if method in methods} == paths
+    for methods in described.values():
+        assert len(methods) == 1
+        for each in methods.values():
+            assert each["summary"]
+            assert each["description"]
+
+
+def pattern(address):
+    """An address as the description has it."""
+    flow = re.sub(f"/({FLOW}|{BROKEN})", "/{dag_id}", address)
+    return re.sub(r"contacts/.+", "contacts/{key}", flow)
+
+
+@pytest.mark.parametrize("address", ACTIONS)
+@pytest.mark.parametrize("role, status", [(None, 401), ("nobody", 403), ("viewer", 403)])
+def test_who_may_only_read_can_do_nothing(act, ledger, audited, address, role, status):
+    answer = act(address, role, **ACTIONS[address])
+    assert answer.status_code == status
+    assert answer.json()["remedy"]
+    assert audited() == []
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+@pytest.mark.parametrize("name", [ANOTHER, "nobody_knows_this", "reconcile_contacts_to_profiles"])
+@pytest.mark.parametrize("address", ACTIONS)
+def test_nothing_is_done_to_a_dag_that_is_no_flow(act, ledger, audited, address, name, role):
+    assert act(address.replace(FLOW, name), role, **ACTIONS[address]).status_code == 404
+    assert audited() == []
+
+
+@pytest.mark.parametrize("address", ACTIONS)
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://airflow"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": "text/plain"}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Content-Type": ""}, 415),
+    ],
+    ids=str,
+)
+def test_what_no_page_of_ours_sends_is_refused(send, ledger, audited, address, headers, status):
+    content = json.dumps(ACTIONS[address]).encode()
+    answer = send("POST", address, "admin", {"Content-Type": "application/json"} | headers, content=content)
+    assert answer.status_code in {status, 422}  # a body of another type is not even read
+    assert answer.status_code != 422 or status == 415
+    assert audited() == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://airflow"}, {}], ids=str
+)
+def test_our_page_and_programs_are_heard(send, ledger, audited, headers):
+    assert send("POST", f"api/flows/{FLOW}/again", "user", headers, json={"all": True}).status_code == 200
+
+
+@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
+def test_a_person_is_told_what_they_may_do(browser, ledger, role, may):
+    (flow,) = (each for each in browser("api/flows", role).json()["flows"] if each["flow"] == FLOW)
+    assert flow["may"] == {"start": may, "pause": may}
+    assert browser(f"api/flows/{FLOW}/summary", role).json()["may"] == flow["may"]
+
+
+@pytest.mark.parametrize("role", [None, "admin"])
+def test_a_body_that_is_too_large_is_not_taken(send, ledger, role):
+    address = f"api/flows/{FLOW}/preview"
+    headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+    answer = send("POST", address, role, headers, content=b'{"text": "' + b"a" * 300_000 + b'"}')
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("address", ["", "page.js", "api/flows", "no/such/file", f"api/flows/{FLOW}/report"])

@@ -38,6 +38,13 @@ def test_rejected_lines_are_known_by_their_key_even_if_values_span_lines() -> No
     ]
 
 
+def test_a_rejected_line_may_hold_a_text_that_is_longer_than_a_cell_is_for_csv() -> None:
+    text = f"line;reason;op;externalId;email\n2;7 columns instead of 9;U;k1;{'x' * 200_000}\n"
+    assert [each.key for each in read_rejects(text.encode(), "externalId", FIELDS)] == ["k1"]
+    assert [each.key for each in read_rejects(b"line;reason;op;externalId\n", "externalId", FIELDS)] == []
+    assert [each.key for each in read_rejects(text.encode(), "externalId", FIELDS)] == ["k1"]
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

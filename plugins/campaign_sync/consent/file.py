@@ -6,7 +6,10 @@ Cheap to import: every DAG file does. What the words mean is in ``vocabulary``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from campaign_sync.consent.vocabulary import OptOutVocabulary
 from campaign_sync.errors import MappingError
 from campaign_sync.mapping.file import File, closest_in, mapping_error, parse_as, read_file
 from campaign_sync.mapping.owners import owner_problems
+from campaign_sync.mapping.wording import days_ago
 from campaign_sync.mapping.yaml_lines import Problem
 from campaign_sync.schema import opt_out
 
@@ -35,6 +39,23 @@ class OptOutMapping(OptOutVocabulary, File):
 
         filtered = [each.column for _, each in conditions(self.filter.root)] if self.filter else []
         return tuple(sorted({*(each.column for each in self.pairs.values()), *filtered}))
+
+    def passing(self, today: date) -> str:
+        """A digest of whose consent is kept in step, and of what their empty cells say.
+
+        What Dynamics says of others is not remembered. Where the digest differs, somebody else may have begun to pass
+        whose row does not change: also with the days, where the filter counts them.
+        """
+        from campaign_sync.mapping.conditions import conditions
+
+        found = [each.operand for _, each in conditions(self.filter.root)] if self.filter else []
+        texts = (
+            each for operand in found for each in (operand if isinstance(operand, tuple) else (operand,))
+        )
+        by_days = any(isinstance(each, str) and days_ago(each) is not None for each in texts)
+        told = self.model_dump(mode="json", by_alias=True, include={"filter", "replace"})
+        told["today"] = today.isoformat() if by_days else ""
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def load_opt_outs(path: str | Path) -> OptOutMapping:

@@ -1,6 +1,6 @@
 """The whole flow of opt-outs on one screen: a mapping becomes an Airflow DAG.
 
-A mapping that cannot be read becomes a DAG that says so, as in ``campaign_sync.flow``.
+A mapping that cannot be read becomes a DAG that says so, as in ``campaign_sync.flow``, and is red every hour.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from campaign_sync.mapping.kinds import mapping_files
 
 #: Before everything else of the package: whoever says no is not to wait behind bulk work.
 URGENT = 100
+
+#: When the stand-in of a broken mapping fails: while it stands there nobody's no is told.
+RED = "@hourly"
 
 FORM = ("replay", "limit", "dry_run")
 
@@ -125,9 +128,9 @@ def opt_outs_dags_in(folder: Path) -> Iterator[DAG]:
         errors |= one_per_table(mappings.values())
     for path in files:
         if path in errors:
-            yield broken_dag(path, errors[path])
+            yield broken_dag(path, errors[path], red=RED)
         else:
-            yield sound_or_broken(mappings[path], path, opt_outs_dag)
+            yield sound_or_broken(mappings[path], path, opt_outs_dag, red=RED)
 
 
 def documentation(mapping: OptOutMapping) -> str:

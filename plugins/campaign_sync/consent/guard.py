@@ -1,9 +1,10 @@
 """The guard of opt-outs: how many people's consent a run would change, and what a person is asked if that is much.
 
 An opt-out waits for nobody's answer about opt-ins. A run that started by itself does not ask about them: it holds them
-back, tells all else and ends, so that the next no finds the flow free. A run that a person started to decide about them
-asks, for a short time. An opt-in is told only if it is on the list that was let through. Not for waiting
-(``operators.py``) nor for the question's form (``run/guard.py``, which this shares).
+back, tells all else and ends, so that the next no finds the flow free. What was held back once stays so, however few a
+later run meets, or many would go a few at a time. A run that a person started to decide about them asks, for a short
+time. An opt-in is told only if it is on the list that was let through. Not for waiting (``operators.py``) nor for the
+question's form (``run/guard.py``, which this shares).
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from campaign_sync.consent.plan import Plan
-    from campaign_sync.mapping.limits import OptOutGuard
     from campaign_sync.rows.batch import Batch
 
 CONTACTS = Wording(
@@ -74,32 +74,38 @@ def guard_opt_outs(
     ledger, dataverse = Ledger(ledger_url()), DataverseHook()
     contacts: dict[str, set[str]] = {harm: set() for harm in CONTACTS.harms}
     why = {harm: Counter[str]() for harm in CONTACTS.harms}
-    news: set[str] = set()  # contacts with opt-ins that no run has held back before
+    waiting: set[str] = set()  # contacts with opt-ins that an earlier run has held back
+    unasked = not (setting.window.dry_run or context["params"].get(DECIDE))
     for batch in batches:
         planner = Planner(batch.read(), setting, ledger, dataverse)
-        lists: dict[str, list[str]] = {harm: [] for harm in CONTACTS.harms}
+        lists: dict[str, list[str]] = {kind: [] for kind in (*CONTACTS.harms, HELD)}
         for plan in planner.plan(planner.keys).values():
             for harm, name in told_by(plan):
+                judged = plan.judged[name]
+                if unasked and harm == "opt_ins" and judged.known and judged.known.undecided:
+                    lists[HELD].append(f"{plan.key} {name}")
+                    waiting.add(plan.key)
+                    continue
                 lists[harm].append(f"{plan.key} {name}")
                 contacts[harm].add(plan.key)
-                judged = plan.judged[name]
                 why[harm][f"{name}: {judged.decision.why}"] += 1
-                if harm == "opt_ins" and not (judged.known and judged.known.undecided):
-                    news.add(plan.key)
         if any(lists.values()):
             write_document(
                 folder, document(batch.number, HARM), {harm: sorted(keys) for harm, keys in lists.items()}
             )
     guard, window = setting.mapping.guard, setting.window
     present = ledger.consents.contacts(flow)
+    news: set[str] = set()  # contacts with opt-ins that no run has held back before
+    if unasked and not guard.allows("opt_ins", len(contacts["opt_ins"]), present):
+        news, contacts["opt_ins"] = contacts["opt_ins"], set()
+        _hold_back(folder)
     held: dict[str, Any] = {}
-    if not (
-        window.dry_run
-        or context["params"].get(DECIDE)
-        or guard.allows("opt_ins", len(contacts["opt_ins"]), present)
-    ):
-        held = _hold_back(folder, contacts.pop("opt_ins"), news, guard, log)
-        contacts["opt_ins"] = set()
+    if everybody := waiting | news:
+        held = {
+            "contacts": len(everybody), "new": len(news), "allowed": guard.opt_ins,
+            "samples": sorted(everybody)[:SAMPLE],
+        }  # fmt: skip
+        log.info("guard: %d contacts may not be opted in unasked: they wait for a person", len(everybody))
     counts = {harm: len(keys) for harm, keys in contacts.items()}
     found = {
         "present": present, **counts, "held": held,
@@ -116,17 +122,11 @@ def guard_opt_outs(
     return judge(folder, found, wording, guard=guard, window=window, run=(flow, run_id), log=log)
 
 
-def _hold_back(
-    folder: str, contacts: set[str], news: set[str], guard: OptOutGuard, log: logging.Logger
-) -> dict[str, Any]:
-    """Take the opt-ins off the lists of what may be told; what reconcile says of them."""
+def _hold_back(folder: str) -> None:
+    """Take the opt-ins off the lists of what may be told."""
     for name in documents(folder, HARM):
         lists = read_document(folder, name)
-        write_document(folder, name, lists | {"opt_ins": [], HELD: lists["opt_ins"]})
-    log.info("guard: %d contacts may not be opted in unasked: they wait for a person", len(contacts))
-    return {
-        "contacts": len(contacts), "new": len(news), "allowed": guard.opt_ins, "samples": sorted(contacts)[:SAMPLE],
-    }  # fmt: skip
+        write_document(folder, name, lists | {"opt_ins": [], HELD: [*lists[HELD], *lists["opt_ins"]]})
 
 
 def held_notes(folder: str) -> list[str]:
@@ -142,7 +142,7 @@ def held_problem(folder: str, where: str) -> QualityError | None:
     if not held or not held["new"]:
         return None
     return QualityError(
-        f"{held['contacts']:,} contacts would be opted in, and {held['allowed']} may be: nobody was; all else was told",
+        f"{held['contacts']:,} contacts would be opted in, and {held['allowed']} may be: nobody was",
         where,
         "Trigger the flow with “Decide about opt-ins”, and answer in Required Actions; until then it goes on telling "
         "opt-outs, and this is not said again",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from campaign_sync.consent.optout_file import OptOutFile
 from campaign_sync.consent.setting import read_schemas
-from campaign_sync.events.live import look_at_files
+from campaign_sync.exports.live import look_at_files
 from campaign_sync.rows.checks import check_expectations
 from campaign_sync.run.live import Finding, tried
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from campaign_sync.consent.planning import Planner, untold
 from campaign_sync.consent.reading import DELETED, GUID, NO_CONTACT
 from campaign_sync.consent.setting import OptOutSetting
 from campaign_sync.consent.sides import filled, heard_of, meant
-from campaign_sync.errors import QualityError
+from campaign_sync.errors import QualityError, TransientError
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import find_document, write_document
@@ -34,9 +34,13 @@ if TYPE_CHECKING:
 
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.consent.telling import Told
+    from campaign_sync.ledger.consent import Kept
 
 #: A document of a batch: what was told before a person was asked.
 EARLY = ".early.json"
+
+#: How often a contact is decided about anew of whom another run, such as a backfill, keeps something meanwhile.
+TRIES = 5
 
 
 def load_opt_outs(stored: dict[str, Any], log: logging.Logger) -> Batch:
@@ -85,31 +89,58 @@ def tell_batch(
 
     mapping, table, resource, _ = setting
     ledger, dataverse = Ledger(ledger_url()), DataverseHook()
-    planner = Planner(batch.read(), setting, ledger, dataverse)
+    frame, waits_for = batch.read(), profiles_flow(mapping)
     held: set[tuple[str, str]] = set()
+    became: dict[str, Told] = {}
 
-    def plan(keys: Collection[str]) -> dict[str, Plan]:
-        found = {}
-        for key, each in planner.plan(keys).items():
-            found[key], waits = held_back(each, allowed)
-            held.update(waits)
-        return found
+    def tell(some: Collection[str]) -> set[str]:
+        planner = Planner(frame[frame.index.isin([*some])], setting, ledger, dataverse)
+        overtaken: set[str] = set()
 
-    plans = plan(planner.keys)
-    gone = [
-        Told(Plan(key, 0, {}), "dropped", NO_CONTACT, kept=tuple(planner.untold(key)))
-        for key in planner.keys
-        if key not in plans
-    ]
+        def plan(keys: Collection[str]) -> dict[str, Plan]:
+            found = {}
+            for key, each in planner.plan(keys).items():
+                found[key], waits = held_back(each, allowed)
+                held.update(waits)
+            return found
+
+        def remember(told: list[Told]) -> None:
+            overtaken.update(_remember(ledger, batch, mapping, told, planner.known, waits_for))
+
+        plans = plan(planner.keys)
+        gone = [
+            Told(Plan(key, 0, {}), "dropped", NO_CONTACT, kept=tuple(planner.untold(key)))
+            for key in planner.keys
+            if key not in plans
+        ]
+        remember(gone)
+        teller = Teller(mapping, table, resource, dataverse, CampaignHook(), planner.known, plan)
+        for each in [*gone, *teller.tell(plans.values(), remember)]:
+            before = became.get(each.plan.key)
+            became[each.plan.key] = _after(before.told, each) if before else each
+        return overtaken
+
     _remember_removed(ledger, batch, mapping)
-    _remember(ledger, batch, mapping, gone)
-    teller = Teller(mapping, table, resource, dataverse, CampaignHook(), planner.known, plan)
-    waits_for = profiles_flow(mapping)
+    _until_kept(tell, {str(key) for key in frame.index}, batch)
+    return [*became.values()], held
 
-    def remember(told: list[Told]) -> None:
-        _remember(ledger, batch, mapping, told, waits_for)
 
-    return [*gone, *teller.tell(plans.values(), remember)], held
+def _until_kept(work: Callable[[Collection[str]], set[str]], keys: Collection[str], batch: Batch) -> None:
+    """Do it with these contacts, and once more with those of whom another run has kept something meanwhile: what that
+    one heard counts, too.
+    """
+    left = {*keys}
+    for _ in range(TRIES):
+        left = work(left)
+        if not left:
+            return
+    raise TransientError(
+        "ledger",
+        batch.flow,
+        None,
+        f"another run kept something of {len(left)} contacts each of the {TRIES} times that they were told",
+        "The next try, or the next run, reads them again",
+    )
 
 
 def tell_noes(batch: Batch, setting: OptOutSetting) -> None:
@@ -124,9 +155,13 @@ def with_early(batch: Batch, told: Iterable[Told]) -> Iterator[Told]:
     """What became of each contact, with what it was told before a person was asked."""
     early = find_document(batch.folder, document(batch.number, EARLY))
     for each in told:
-        before = tuple((side, name, no) for side, name, no in early.get(each.plan.key, ()))
-        fate = "updated" if before and each.fate == "unchanged" else each.fate
-        yield each._replace(fate=fate, told=(*before, *each.told))
+        yield _after(tuple((side, name, no) for side, name, no in early.get(each.plan.key, ())), each)
+
+
+def _after(before: tuple[tuple[str, str, bool], ...], told: Told) -> Told:
+    """What became of a contact that had been told something before."""
+    fate = "updated" if before and told.fate == "unchanged" else told.fate
+    return told._replace(fate=fate, told=tuple(dict.fromkeys((*before, *told.told))))
 
 
 def planned(batch: Batch, setting: OptOutSetting) -> list[Told]:
@@ -162,17 +197,30 @@ def profiles_flow(mapping: OptOutMapping) -> str:
 
 
 def _remember(
-    ledger: Ledger, batch: Batch, mapping: OptOutMapping, told: list[Told], waits_for: str = ""
-) -> None:
-    """Remember what was told, and who could not be told and why."""
+    ledger: Ledger,
+    batch: Batch,
+    mapping: OptOutMapping,
+    told: list[Told],
+    known: Mapping[str, Mapping[str, Kept]],
+    waits_for: str,
+) -> set[str]:
+    """Remember what was told, and who could not be told and why; of the contacts that are returned nothing, as another
+    run has kept something of them since.
+
+    :param known: what was known when it was decided.
+    """
     from campaign_sync.waits import PARENT
 
+    settled = [each.plan.key for each in told if each.whole and each.fate in ("updated", "unchanged")]
+    kept = [(each.plan.key, name, how) for each in told for name, how in each.kept]
+    read = {each.plan.key: known.get(each.plan.key, {}) for each in told}
+    overtaken = ledger.consents.keep(
+        batch.flow, batch.run_id, mapping.sha, kept, datetime.now(UTC), read=read, settled=settled
+    )
     by_fate: dict[str, list[Told]] = {}
     for each in told:
-        by_fate.setdefault(each.fate, []).append(each)
-    settled = [each.plan.key for fate in ("updated", "unchanged") for each in by_fate.get(fate, ())]
-    kept = [(each.plan.key, name, how) for each in told for name, how in each.kept]
-    ledger.consents.keep(batch.flow, batch.run_id, mapping.sha, kept, datetime.now(UTC), settled=settled)
+        if each.plan.key not in overtaken:
+            by_fate.setdefault(each.fate, []).append(each)
     if gone := [each.plan.key for each in by_fate.get("dropped", ())]:
         # Only the change feed says that a contact was deleted: whoever is not shown may be back.
         ledger.consents.looked_at(batch.flow, mapping.sha, gone, clock.now())
@@ -185,6 +233,7 @@ def _remember(
         for each in by_fate.get("parked", ())
     ]
     _list(ledger, batch, mapping, refused, waiting)
+    return overtaken
 
 
 def _remember_removed(ledger: Ledger, batch: Batch, mapping: OptOutMapping) -> None:
@@ -211,13 +260,14 @@ def _remember_filtered(ledger: Ledger, batch: Batch, mapping: OptOutMapping) -> 
     if not len(removed):
         return
     heard = heard_of(filled(meant(removed, mapping), mapping), mapping)
-    known = ledger.consents.known(batch.flow, heard)
-    kept = [
-        (key, name, how)
-        for key, said in heard.items()
-        for name, how in untold(said, known.get(key, {}), mapping)
-    ]
-    ledger.consents.keep(batch.flow, batch.run_id, mapping.sha, kept, datetime.now(UTC))
+
+    def keep(keys: Collection[str]) -> set[str]:
+        known = ledger.consents.known(batch.flow, keys)
+        read = {key: known.get(key, {}) for key in keys}
+        kept = [(key, name, how) for key in keys for name, how in untold(heard[key], read[key], mapping)]
+        return ledger.consents.keep(batch.flow, batch.run_id, mapping.sha, kept, datetime.now(UTC), read=read)
+
+    _until_kept(keep, heard, batch)
 
 
 def _list(

@@ -10,7 +10,6 @@ Not for what rows say (``rows/noes.py``), nor for the opt-outs flow itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from campaign_sync.mapping.yaml_lines import Document, dotted, read_yaml
 from campaign_sync.schema import opt_out
 
 #: Directions that tell Campaign nothing of Dynamics. Any other word may be meant as one that does.
-OTHERS = ("disabled", "to_dynamics")
+DISABLED, TO_DYNAMICS = "disabled", "to_dynamics"
 
 REMEDY = (
     "Mend it: until it is known who said no, {flow} reads nothing, because it would make records of people who "
@@ -40,26 +39,31 @@ def with_noes(mapping: Mapping) -> Mapping:
     pairs. Raises MappingError if these cannot be read.
     """
     files = mapping_files(Path(mapping.path).parent, "opt_outs")
-    noes = tuple(no for path in files for no in _noes_in(path, mapping))
-    return mapping.model_copy(update={"noes": noes})
+    found = [_noes_in(path, mapping) for path in files]
+    told = tuple(no for direction, noes in found if direction != TO_DYNAMICS for no in noes)
+    heard = tuple(no for direction, noes in found if direction == TO_DYNAMICS for no in noes)
+    return mapping.model_copy(update={"noes": told, "campaign_noes": heard})
 
 
-def _noes_in(path: Path, mapping: Mapping) -> Iterator[No]:
+def _noes_in(path: Path, mapping: Mapping) -> tuple[Any, list[No]]:
+    """The direction of an opt-outs mapping, and its noes."""
     raw = read_file(path)
     document = read_yaml(raw)
     told = document.content
     if not isinstance(told, dict):
         raise _broken(path, mapping, document, (), "who said no cannot be read here")
-    if told.get("direction") in OTHERS:
-        return
+    direction = told.get("direction")
+    if direction == DISABLED:
+        return direction, []
     # A word that is missing may be ours: when in doubt it is.
     table, resource = _inside(told, "extract", "table"), _inside(told, "load", "resource")
     if table not in (None, mapping.extract.table) or resource not in (None, mapping.load.resource):
-        return
+        return direction, []
     pairs, replaced = told.get("pairs"), told.get("replace")
     if not isinstance(pairs, dict) or not pairs:
         raise _broken(path, mapping, document, ("pairs",), "no pair can be read here")
     empty = {opt_out(str(name)) for name in replaced} if isinstance(replaced, dict) else set()
+    noes = []
     for name, told_of_it in pairs.items():
         attribute = opt_out(str(name))
         try:
@@ -69,16 +73,19 @@ def _noes_in(path: Path, mapping: Mapping) -> Iterator[No]:
         if pair is None or attribute is None:
             problem = "this is no attribute with a column and its no_is"
             raise _broken(path, mapping, document, ("pairs", str(name)), problem)
-        yield No(
-            attribute=attribute,
-            column=pair.column,
-            no_is=pair.no_is,
-            empty_is_no=attribute in empty,
-            path=str(path),
-            line=document.lines.get(("pairs", str(name)), 1),
-            flow=path.stem,
-            sha=hashlib.sha256(raw).hexdigest()[:12],
+        noes.append(
+            No(
+                attribute=attribute,
+                column=pair.column,
+                no_is=pair.no_is,
+                empty_is_no=attribute in empty,
+                path=str(path),
+                line=document.lines.get(("pairs", str(name)), 1),
+                flow=path.stem,
+                sha=hashlib.sha256(raw).hexdigest()[:12],
+            )
         )
+    return direction, noes
 
 
 def _inside(content: dict[Any, Any], section: str, word: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from campaign_sync.consent.rule import Decision, Known, Said, decide, hear, known_after
+from campaign_sync.consent.rule import TO_CAMPAIGN, Decision, Known, Said, decide, hear, known_after
 
 if TYPE_CHECKING:
     from campaign_sync.consent.file import OptOutMapping
@@ -32,6 +32,7 @@ class Heard(NamedTuple):
     at: datetime | None  # of the row as a whole
     said: dict[str, Said]
     fresh: bool  # just read, so that nothing that is known can be newer
+    silent: frozenset[str] = frozenset()  # attributes that say no only because their cells are empty
 
 
 class Contact(NamedTuple):
@@ -115,8 +116,17 @@ def plan_contact(
         dynamics = _dynamics(
             before and before.dynamics, contact, attribute, record=mapping.conflict == "record"
         )
-        campaign = _all_heard(heard, attribute, known.get(attribute))
+        # A yes without a time lifts no no, but Campaign has to be told it once more, if that is what happens to it.
+        overruled = mapping.direction == "both" and bool(dynamics.no)
+        campaign = _all_heard(heard, attribute, known.get(attribute), overruled=overruled)
         decision = decide(mapping.direction, dynamics, campaign, before, again=again)
+        if (
+            decision.no
+            and mapping.direction in TO_CAMPAIGN
+            and any(attribute in each.silent for each in heard)
+        ):
+            # The cell counts as no, but does not say it: a mailing would go out.
+            decision = decision._replace(tell_campaign=True)
         judged[attribute] = Judged(decision, dynamics, campaign, before)
     return Plan(key, contact.version, judged)
 
@@ -138,18 +148,28 @@ def overheard(heard: Sequence[Heard], known: Mapping[str, Kept], mapping: OptOut
     for attribute in mapping.pairs:
         before = known[attribute].known if attribute in known else Known(NOBODY, NOBODY, None, ours=False)
         campaign = _all_heard(heard, attribute, known.get(attribute))
-        if campaign != before.campaign and (campaign.no or attribute in known):
+        # A profile that was just made may say but a default: its first yes is heard once the contact passes.
+        if campaign != before.campaign and (campaign.no or before.campaign.no is not None):
             # A no holds from now on. Without that it would look like a yes that nobody has decided about.
             agreed = True if campaign.no else before.agreed
             found[attribute] = before._replace(campaign=campaign, agreed=agreed, ours=False)
     return found
 
 
-def _all_heard(heard: Sequence[Heard], attribute: str, kept: Kept | None) -> Said:
+def without_profile(known: Known) -> Known:
+    """What is known of a contact whose profile is not there any more: one that is made again begins with a yes that
+    nobody said, perhaps with a time. It lifts no no: what Campaign said is unheard, but for a person's no, which may
+    stand nowhere else. No yes is surely later than that.
+    """
+    persons_no = bool(known.campaign.no) and not known.ours
+    return known._replace(campaign=Said(True, None) if persons_no else NOBODY, ours=False)
+
+
+def _all_heard(heard: Sequence[Heard], attribute: str, kept: Kept | None, *, overruled: bool = False) -> Said:
     campaign = kept.known.campaign if kept else NOBODY
     told_at = kept.told_at if kept and kept.known.ours else None
     for each in sorted(heard, key=lambda each: each.at.timestamp() if each.at else 0.0):
-        campaign = _campaign(campaign, each, attribute, told_at)
+        campaign = _campaign(campaign, each, attribute, told_at, overruled=overruled)
     return campaign
 
 
@@ -158,15 +178,22 @@ def _dynamics(known: Said | None, contact: Contact, attribute: str, *, record: b
     return hear(known, contact.no[attribute], _later(contact.at, known and known.at), record=record)
 
 
-def _campaign(known: Said, heard: Heard, attribute: str, told_at: datetime | None) -> Said:
+def _campaign(
+    known: Said, heard: Heard, attribute: str, told_at: datetime | None, *, overruled: bool
+) -> Said:
     """
     :param told_at: when we wrote the no that is known, if it is ours.
+    :param overruled: Dynamics says no, and Campaign is told so where it says yes without a time.
     """
     no, at = heard.said[attribute]
     if no and heard.fresh:
         at = _later(at, known.at)
-    if no is False and known.no and not heard.fresh and not _after(heard.at, known.at):
-        return known  # a file that was written before: its yes may have no time of its own
+    if no is False and known.no and not heard.fresh:
+        when = _later(heard.at, at)  # the yes may have no time of its own
+        if overruled and None in (when, known.at):
+            at = None  # it may be newer, and then it stands in Campaign
+        elif not _after(when, known.at):
+            return known  # a file that was written before
     if no is False and told_at and not _after(at, told_at + OURS):
         # We have overwritten it since, or cannot know; nor whether a no that was taken for ours was said after it. It
         # lifts nothing, and is overwritten once more.

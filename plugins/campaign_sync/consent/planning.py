@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from campaign_sync.consent.plan import Heard, Plan, overheard, plan_contact
+from campaign_sync.consent.plan import NOBODY, Heard, Plan, overheard, plan_contact
 from campaign_sync.consent.reading import contacts_now
 from campaign_sync.consent.setting import OptOutSetting
 from campaign_sync.consent.sides import contacts_of, heard_of
@@ -36,10 +36,22 @@ class Planner:
     def __init__(
         self, frame: pd.DataFrame, setting: OptOutSetting, ledger: Ledger, dataverse: DataverseHook
     ) -> None:
+        self._setting, self._dataverse = setting, dataverse
         self.keys = sorted({str(key) for key in frame.index})
         self.known = ledger.consents.known(setting.mapping.name, self.keys)
+        if setting.window.dry_run:  # which changes nothing: what a run forgets is still there
+            self._forget_unheard(ledger)
         self._heard = heard_of(frame, setting.mapping)
-        self._setting, self._dataverse = setting, dataverse
+
+    def _forget_unheard(self, ledger: Ledger) -> None:
+        new = ledger.consents.unheard(self._setting.mapping.name, self._setting.mapping.meanings())
+        self.known = {
+            key: {
+                name: each._replace(known=each.known._replace(dynamics=NOBODY)) if name in new else each
+                for name, each in kept.items()
+            }
+            for key, kept in self.known.items()
+        }
 
     def untold(self, key: str) -> Iterator[tuple[str, Kept]]:
         """What the ledger is to keep of a contact that Dynamics does not show."""

@@ -6,13 +6,14 @@ Not for export files (``optout_file.py``), nor for choosing what to read (``run.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.plan import CAMPAIGN
 from campaign_sync.consent.setting import KEY, Feed
-from campaign_sync.consent.sides import AT, dynamics_frame, filtered, frame_of, with_filtered
+from campaign_sync.consent.sides import AT, dynamics_frame, frame_of
 from campaign_sync.hooks.campaign_records import KEY as RECORD_KEY
 from campaign_sync.hooks.campaign_records import MOMENT
 from campaign_sync.rows.transform import VERSION, Sifted
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.hooks.pages import Page
     from campaign_sync.ledger.ledger import Ledger
     from campaign_sync.ledger.listed import Listed
+    from campaign_sync.run.healing import Comparison
     from campaign_sync.run.window import Window
     from campaign_sync.schema import ResourceSchema, TableSchema
 
@@ -34,11 +37,36 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 DELETED, NO_CONTACT_ID, NO_CONTACT = "deleted in Dynamics", "no contact's id", "no such contact"
 
+IN_FULL = (
+    "pairs, filter or replace say something else than when all contacts were read last: all were read again"
+)
+
 MODIFIED_AT, SINCE = "lastModified", "LastModified"
 
 
+class Contacts(Source):
+    """The change feed of the contacts. One that is found missing by its key alone may be hidden from us for a while:
+    only what the feed itself lists is deleted, and forgotten.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.not_shown: set[str] = set()
+
+    def _by_key(self, keys: Collection[str]) -> Iterator[Page]:
+        return self._noting(super()._by_key(keys))
+
+    def _missing(self, comparison: Comparison) -> Iterator[Page]:
+        return self._noting(super()._missing(comparison))
+
+    def _noting(self, pages: Iterable[Page]) -> Iterator[Page]:
+        for page in pages:
+            self.not_shown.update(page.deleted)
+            yield page
+
+
 def changed_in_dynamics(
-    source: Source, window: Window, most: int, mapping: OptOutMapping, heard: Listed
+    source: Contacts, window: Window, most: int, mapping: OptOutMapping, heard: Listed
 ) -> Iterator[Sifted]:
     """What the window asks for; a contact that was deleted has nothing to say any more.
 
@@ -47,13 +75,20 @@ def changed_in_dynamics(
     """
     for piece in source.pieces(window, most):
         rows, removed = _frames(piece, source.table)
+        hidden = removed.index.isin(source.not_shown)
+        removed = removed.assign(rule=removed["rule"].mask(hidden, NO_CONTACT))
         rows = rows.loc[heard.lacks([str(key) for key in rows.index])]
         yield Sifted(dynamics_frame(rows, mapping, source.table), removed)
 
 
-def source_of(mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger) -> Source:
-    """The change feed of the contacts. Whoever is not shown may be back, and their noes must not be forgotten."""
-    return Source(Feed.of(mapping), table, dataverse, ledger, unseen_is_deleted=False)
+def source_of(
+    mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, ledger: Ledger, *, in_full: bool
+) -> Contacts:
+    """The change feed of the contacts.
+
+    :param in_full: all of them, whatever was read before.
+    """
+    return Contacts(Feed.of(mapping), table, dataverse, ledger, anew=IN_FULL if in_full else "")
 
 
 def contacts_now(
@@ -73,7 +108,7 @@ def looked_at_again(
     mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook, keys: Collection[str]
 ) -> Iterator[Sifted]:
     """Contacts of earlier runs as they are now. One that Dynamics does not show may be back later."""
-    from campaign_sync.events.frames import removed_rows
+    from campaign_sync.exports.removed import removed_rows
 
     rows = contacts_now(mapping, table, dataverse, sorted(keys))
     gone = sorted(set(keys) - set(rows.index.astype(str)))
@@ -85,39 +120,38 @@ def looked_at_again(
 
 
 def all_profiles(
-    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook
-) -> Iterator[tuple[Sifted, int]]:
-    """What every profile says now, a batch at a time; and how many of them are nobody's whom Dynamics knows."""
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, unheard: Counter[str]
+) -> Iterator[Sifted]:
+    """What every profile says now, a batch at a time.
+
+    :param unheard: counts those who are not heard: `keyless`, nobody's whom Dynamics knows; and `missing`, which
+        Campaign counts and does not list.
+    """
     import pyarrow as pa
 
-    names = {attribute: resource.fields[attribute].name for attribute in mapping.pairs}
-    times = {name: f"{wire}{SINCE}" for name, wire in names.items() if f"{wire}{SINCE}" in resource.fields}
+    times = _times(mapping, resource)
     held: list[Any] = []
-    keyless = 0
-    asked = [*names, *times.values(), MODIFIED_AT]
-    for records in campaign.everything(resource, KEY, dict.fromkeys(asked)):
+    for records in campaign.everything(resource, KEY, _asked(mapping, times)):
         held.append(records.rows)
-        keyless += records.keyless
+        unheard.update(keyless=records.keyless, missing=records.missing)
         if sum(map(len, held)) >= BATCH_ROWS:
-            yield _profiles(pa.concat_tables(held), mapping, times), keyless
-            held, keyless = [], 0
+            yield _profiles(pa.concat_tables(held), mapping, times)
+            held = []
     if held:
-        yield _profiles(pa.concat_tables(held), mapping, times), keyless
+        yield _profiles(pa.concat_tables(held), mapping, times)
 
 
-def with_contacts(
-    sifted: Sifted, mapping: OptOutMapping, table: TableSchema, dataverse: DataverseHook
+def profiles_now(
+    mapping: OptOutMapping, resource: ResourceSchema, campaign: CampaignHook, keys: Collection[str]
 ) -> Sifted:
-    """Rows of Campaign beside what the filter needs of their contacts, if there is one."""
-    if not filtered(mapping):
-        return sifted
-    rows = contacts_now(mapping, table, dataverse, sorted({str(key) for key in sifted.kept.index}))
-    return sifted._replace(kept=with_filtered(sifted.kept, rows, mapping, table))
+    """What these contacts' profiles say now, at an engine call each; who has none is absent."""
+    times = _times(mapping, resource)
+    return _profiles(campaign.records(resource, KEY, _asked(mapping, times), keys).rows, mapping, times)
 
 
 def known_ids(frame: pd.DataFrame) -> Sifted:
     """The rows whose key can be a contact's id, in lower case; the others are of nobody whom Dynamics knows."""
-    from campaign_sync.events.frames import removed_rows
+    from campaign_sync.exports.removed import removed_rows
 
     keys = [str(key).strip().lower() for key in frame.index]
     good = [GUID.fullmatch(key) is not None for key in keys]
@@ -132,6 +166,16 @@ def moment_of(text: Any) -> datetime | None:
     if not found:
         return None
     return datetime.fromisoformat(f"{found[1]}T{found[2]}.{(found[3] or '').ljust(3, '0')}+00:00")
+
+
+def _times(mapping: OptOutMapping, resource: ResourceSchema) -> dict[str, str]:
+    """The field of each attribute's own time, where the instance has one."""
+    names = {attribute: f"{resource.fields[attribute].name}{SINCE}" for attribute in mapping.pairs}
+    return {attribute: name for attribute, name in names.items() if name in resource.fields}
+
+
+def _asked(mapping: OptOutMapping, times: dict[str, str]) -> dict[str, None]:
+    return dict.fromkeys([*mapping.pairs, *times.values(), MODIFIED_AT])
 
 
 def _profiles(rows: pa.Table, mapping: OptOutMapping, times: dict[str, str]) -> Sifted:

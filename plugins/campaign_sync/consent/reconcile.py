@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.files import unread_problem
 from campaign_sync.consent.guard import held_notes, held_problem
 from campaign_sync.consent.setting import OptOutSetting, reads_files
-from campaign_sync.errors import ReconcileError, SyncError
+from campaign_sync.errors import QualityError, ReconcileError, SyncError
 from campaign_sync.ledger.events import TakenFile
 from campaign_sync.ledger.ledger import Ledger, Move
 from campaign_sync.rows.storage import folder_of, read_document, sweep_rows, write_document
+from campaign_sync.run import clock
 from campaign_sync.run.adding_up import add_up
 from campaign_sync.run.guard import guard_notes, guard_problem
 from campaign_sync.run.report import SAMPLE, Report
@@ -40,8 +42,8 @@ def reconcile_opt_outs(
     up or more rows were rejected than the mapping allows. Place and files stay where they were then, so that the next
     run reads the same again.
     """
-    from campaign_sync.events.files_told import file_notes, late_files, one_trouble, set_aside
-    from campaign_sync.events.taking import put_away
+    from campaign_sync.exports.taking import put_away
+    from campaign_sync.exports.told import file_notes, late_files, one_trouble, set_aside
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])
@@ -80,13 +82,17 @@ def reconcile_opt_outs(
     count, since = ledger.consents.waiting(flow)
     if since is not None:
         notes.append(f"{count:,} contacts wait to be told a no, the longest since {since:%Y-%m-%d %H:%M} UTC")
+    if not window.dry_run and (unheard := _unheard(ledger, setting, where)):
+        late.append(unheard)
     report = replace(report, notes=(*report.notes, *notes))
     shown = report.to_json() | {"told": told, "differed": differed}
     write_document(folder, REPORT, shown)
     log.info("reconcile: %s", report.to_text())
     aside = set_aside(files, extract, where, dry_run=window.dry_run)
-    held = held_problem(folder, where)
-    trouble = problem or one_trouble([*(each for each in (held, aside) if each), *late])
+    # Opt-ins are held back once, and no later run says so: it must not go down beside another problem.
+    held = None if held_up else held_problem(folder, where)
+    others = () if problem else (aside, unread_problem(read), *late)
+    trouble = one_trouble([each for each in (problem, held, *others) if each])
     if not window.dry_run:
         _end(ledger, setting, report, problem, trouble, read)
     if problem is None:
@@ -94,6 +100,20 @@ def reconcile_opt_outs(
     if trouble is not None:
         raise trouble
     return shown | {"dry_run": window.dry_run}
+
+
+def _unheard(ledger: Ledger, setting: OptOutSetting, where: str) -> QualityError | None:
+    """Why a person is wanted, if somebody's no could not be told for too long."""
+    patience = setting.mapping.reconcile.patience
+    if patience is None or not (found := ledger.consents.late(setting.mapping.name, clock.now() - patience)):
+        return None
+    return QualityError(
+        f"{len(found):,} contacts wait for more than {patience / timedelta(hours=1):,.0f} hours to be told a no "
+        f"({', '.join(found[:SAMPLE])})",
+        where,
+        "The reports say why each is rejected or parked: have Dynamics accept the change, or Campaign show the profile "
+        "to the package's credential. All of them are tried again",
+    )
 
 
 def _end(
@@ -110,8 +130,10 @@ def _end(
     state = "success" if trouble is None else "failed"
     ledger.end_run(report.flow, report.run_id, state, report.tally.as_dict(), move)
     if problem is None:
-        pairs = setting.mapping.pairs
-        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], pairs, datetime.now(UTC))
+        meanings = setting.mapping.meanings()
+        ledger.consents.hear_in_full(report.flow, report.run_id, read["heard"], meanings, datetime.now(UTC))
+        if read["passing"]:
+            ledger.consents.keep_read_in_full(report.flow, report.run_id, read["passing"], datetime.now(UTC))
 
 
 def _report(

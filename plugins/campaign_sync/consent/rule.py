@@ -154,8 +154,9 @@ def _why_no(direction: str, dynamics: Said, campaign: Said, known: Known | None)
     if campaign.no is None or direction == "to_campaign":
         return DYNAMICS_OBJECTS
     # Where Campaign was not told (not written, no profile yet, repeated work) its yes stands, and stays beaten (O4).
-    if known.agreed and campaign == known.campaign:
-        return RESOLVED
+    # Nor does one that held outlast a no that came after it, whatever the clocks say.
+    if campaign == known.campaign and not known.undecided:
+        return RESOLVED if known.agreed else DYNAMICS_OBJECTS
     if dynamics.at is None or campaign.at is None:
         return UNTIMED
     if known.campaign.no and (known.campaign.at is None or campaign.at <= known.campaign.at):

@@ -7,26 +7,26 @@ Everything a later step needs is in the run's folder, as in the other flows' run
 from __future__ import annotations
 
 import logging
-import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.consent.doubt import asked_again
+from campaign_sync.consent.files import RunFiles
 from campaign_sync.consent.reading import (
     all_profiles,
     changed_in_dynamics,
+    contacts_now,
     looked_at_again,
     source_of,
-    with_contacts,
 )
 from campaign_sync.consent.setting import OptOutSetting, read_schemas, reads_files
-from campaign_sync.consent.sides import ROW, filled, meant, said_beside
+from campaign_sync.consent.sides import ROW, filled, has_filtered, meant, said_beside, with_filtered
 from campaign_sync.consent.vocabulary import DECIDE
 from campaign_sync.errors import QualityError, RefusedError
-from campaign_sync.events.taking import as_documents
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.ledger.listed import Listed
 from campaign_sync.rows.batch import Batch
@@ -40,13 +40,12 @@ from campaign_sync.run.setting import CHECKED, READ, SETTING, STOPPED, document
 from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_root
 
 if TYPE_CHECKING:
+    import pandas as pd
     from airflow.sdk import Context
 
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
-    from campaign_sync.ledger.events import TakenFile
-    from campaign_sync.run.window import Window
-    from campaign_sync.schema import ResourceSchema
+    from campaign_sync.schema import ResourceSchema, TableSchema
 
 #: Contacts that could not be told in earlier runs, and are looked at again in one run.
 AGAIN_AT_ONCE = 5_000
@@ -77,7 +76,6 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         ledger.open_place(flow, run_id)
 
     batches: list[Batch] = []
-    notes: list[str] = []
 
     def at_rest(sifted: Sifted) -> None:
         if window.limit:
@@ -91,30 +89,43 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
         batch = replace(first, number=len(batches) + 1)
         batches.append(batch.write("extract", sifted.kept, sifted.removed, tally.as_dict()))
 
-    taken: list[TakenFile] = []
-    left: list[str] = []  # files for the next run
-    source = source_of(mapping, table, dataverse, ledger)
-    in_full = window.kind == "everything" or (window.kind == "changes" and _new_pairs(mapping, ledger))
+    unheard = Counter[str]()
+    files = RunFiles(mapping, ledger, run_id, log)
+    passing = mapping.passing(clock.now().date())
+    new = ledger.consents.unheard(flow, mapping.meanings())
+    in_full = window.kind == "everything" or (window.kind == "changes" and bool(new))
+    if in_full and new and not window.dry_run:
+        ledger.consents.unhear(flow, new)
+    anew = in_full or (window.kind == "changes" and ledger.consents.read_in_full(flow) != passing)
+    source = source_of(mapping, table, dataverse, ledger, in_full=anew)
     with closing(Listed()) as heard:
-        for sifted in _of_campaign(
-            mapping, window, resource, campaign, ledger, run_id, taken, left, notes, log, in_full=in_full
+        # What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell.
+        for sifted in chain(
+            all_profiles(mapping, resource, campaign, unheard) if in_full else (),
+            # Half of the room is left to Dynamics.
+            _files_and_doubts(
+                files.frames(lambda: len(batches) <= max_batches() // 2), mapping, resource, campaign, ledger
+            )
+            if reads_files(mapping, window)
+            else (),
         ):
             heard.add({str(key) for key in sifted.kept.index})
-            at_rest(with_contacts(sifted, mapping, table, dataverse))
+            at_rest(sifted)
         again = set[str]()
         if window.kind == "changes":
             again = set(heard.lacks(sorted({*_due(ledger, flow), *_undecided(ledger, flow, context)})))
-        for sifted in changed_in_dynamics(source, window, max_batches(), mapping, heard):
+        room = max(max_batches() - len(batches), 1)
+        for sifted in changed_in_dynamics(source, window, room, mapping, heard):
             again -= {str(key) for frame in sifted for key in frame.index}
             at_rest(sifted)
-        again |= set(heard.lacks(sorted(source.unseen)))
         if again:
             for sifted in looked_at_again(mapping, table, dataverse, again):
                 at_rest(sifted)
     ended = source.ended()
     read = {
-        "notes": [*notes, *ended["notes"]], "files": as_documents(taken), "left": left,
-        "heard": sorted(mapping.pairs) if in_full and not window.limit else [],
+        "notes": [*_unheard_notes(unheard), *files.notes, *ended["notes"]], **files.to_json(),
+        "heard": sorted(mapping.pairs) if in_full and not window.limit and not unheard["missing"] else [],
+        "passing": passing if anew and not window.limit else "",
     }  # fmt: skip
     write_document(first.folder, READ, ended | read)
     rows = sum(batch.tally["extracted"] for batch in batches)
@@ -122,67 +133,26 @@ def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logg
     return batches
 
 
-def _of_campaign(
+def _unheard_notes(unheard: Counter[str]) -> Iterator[str]:
+    if keyless := unheard["keyless"]:
+        yield f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows"
+    if missing := unheard["missing"]:
+        yield (
+            f"Campaign has {missing:,} profiles more than it lists: the next run reads all of them again. If it stays "
+            "so, ask the administrator of the Campaign instance"
+        )
+
+
+def _files_and_doubts(
+    frames: Iterator[Sifted],
     mapping: OptOutMapping,
-    window: Window,
     resource: ResourceSchema,
     campaign: CampaignHook,
     ledger: Ledger,
-    run_id: str,
-    taken: list[TakenFile],
-    left: list[str],
-    notes: list[str],
-    log: logging.Logger,
-    *,
-    in_full: bool,
 ) -> Iterator[Sifted]:
-    """What Campaign says: every profile, if a pair is at first sight or all is read again; and what files tell."""
-    if in_full:
-        keyless = 0
-        for sifted, without in all_profiles(mapping, resource, campaign):
-            yield sifted
-            keyless += without
-        if keyless:
-            notes.append(f"{keyless:,} profiles without externalId are of nobody whom Dynamics knows")
-    if reads_files(mapping, window):
-        yield from _taken_files(mapping, ledger, run_id, taken, left, notes, log)
-
-
-def _taken_files(
-    mapping: OptOutMapping,
-    ledger: Ledger,
-    run_id: str,
-    taken: list[TakenFile],
-    left: list[str],
-    notes: list[str],
-    log: logging.Logger,
-) -> Iterator[Sifted]:
-    """The rows of the files that are ready; what became of the files is added to `taken` and `left`."""
-    from campaign_sync.consent.optout_file import OptOutFile
-    from campaign_sync.events.export_file import UnusableFile
-    from campaign_sync.events.taking import Taking, ready_files, require_folders
-    from campaign_sync.hooks.campaign_files import CampaignFilesHook
-
-    opened = partial(OptOutFile, mapping=mapping)
-    with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
-        require_folders(files, mapping.extract)
-        taking = Taking(
-            files, mapping.extract, ledger.events, mapping.name, run_id, Path(place), opened=opened
-        )
-        for ready in ready_files(files, taking):
-            try:
-                frames = [*taking.frames(ready, log)]
-            except UnusableFile:
-                continue  # noted by then
-            yield from frames
-    taken += taking.taken
-    left += taking.left
-    notes += [f"{name} still grows: it is left for the next run" for name in taking.growing]
-
-
-def _new_pairs(mapping: OptOutMapping, ledger: Ledger) -> bool:
-    """Whether a pair was not heard in full yet, by a run that ended well: then both sides are."""
-    return not ledger.consents.heard_in_full(mapping.name) >= set(mapping.pairs)
+    for sifted in frames:
+        yield sifted
+        yield from asked_again(sifted, mapping, resource, campaign, ledger)
 
 
 def _due(ledger: Ledger, flow: str) -> list[str]:
@@ -219,8 +189,8 @@ def step_opt_outs(stored: dict[str, Any], step: str, log: logging.Logger) -> Bat
         write_text(batch.folder, f"{batch.number:05d}.checks.html", checked.html)
         write_document(batch.folder, document(batch.number, CHECKED), {"checks": checked.results})
     elif step == "filter":
-        numbered = frame.assign(**{ROW: range(len(frame))})
-        kept, removed = filter_rows(numbered, mapping, table)
+        numbered = _with_contacts(frame, mapping, table).assign(**{ROW: range(len(frame))})
+        kept, removed = filter_rows(numbered, mapping, table, now=clock.now())
         sifted = Sifted(kept.drop(columns=ROW), said_beside(removed, numbered, kept, mapping))
     else:
         made = meant(frame, mapping) if step == "map" else filled(frame, mapping)
@@ -228,3 +198,17 @@ def step_opt_outs(stored: dict[str, Any], step: str, log: logging.Logger) -> Bat
     remove(batch.folder, stopped)
     log.info("%s batch %d: %d rows in, %d kept", step, batch.number, len(frame), len(sifted.kept))
     return batch.write(step, sifted.kept, sifted.removed, batch.tally)
+
+
+def _with_contacts(frame: pd.DataFrame, mapping: OptOutMapping, table: TableSchema) -> pd.DataFrame:
+    """The frame with what the filter needs. Rows of Campaign have nothing of it: their contacts are asked for.
+
+    Not before the change feed was read: a contact that passes only after that comes again with the next run, while of
+    one that was asked for earlier the feed's last word would be left out (``changed_in_dynamics``).
+    """
+    from campaign_sync.hooks.dataverse import DataverseHook
+
+    if has_filtered(frame, mapping, table):
+        return frame
+    keys = sorted({str(key) for key in frame.index})
+    return with_filtered(frame, contacts_now(mapping, table, DataverseHook(), keys), mapping, table)

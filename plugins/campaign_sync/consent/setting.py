@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.consent.file import OptOutMapping
+from campaign_sync.consent.rule import TO_CAMPAIGN
 from campaign_sync.consent.sides import MODIFIED
 from campaign_sync.errors import RefusedError
 from campaign_sync.mapping.file import mapping_error
@@ -84,13 +85,16 @@ def read_schemas(
     Raises MappingError if the mapping does not fit them; RefusedError if a system says no.
     """
     resource = campaign.resource(mapping.load.resource)
-    problems = [
-        Problem(
-            mapping.line("pairs", attribute), f"pairs.{attribute}", "this instance of Campaign has no such attribute",
-            "Remove the pair",
-        )
-        for attribute in mapping.pairs if attribute not in resource.fields
-    ]  # fmt: skip
+    problems = []
+    for attribute in mapping.pairs:
+        line, key = mapping.line("pairs", attribute), f"pairs.{attribute}"
+        field = resource.fields.get(attribute)
+        if field is None:
+            said = "this instance of Campaign has no such attribute"
+            problems.append(Problem(line, key, said, "Remove the pair"))
+        elif field.read_only and mapping.direction in TO_CAMPAIGN:
+            said = "this instance of Campaign does not let the attribute be written"
+            problems.append(Problem(line, key, said, "Remove the pair, or write direction: to_dynamics"))
     name, columns = mapping.extract.table, Feed.of(mapping).columns()
     try:
         table = dataverse.table(name, columns)
@@ -100,14 +104,18 @@ def read_schemas(
         table = dataverse.table(name)
     for attribute, pair in mapping.pairs.items():
         column = table.column(pair.column)
+        line, key = mapping.line("pairs", attribute, "column"), f"pairs.{attribute}.column"
         if column is None or column.type != "Boolean":
             said = (
                 f"{name} has no column {pair.column}"
                 if column is None
                 else f"{pair.column} is no Yes/No column"
             )
-            line, key = mapping.line("pairs", attribute, "column"), f"pairs.{attribute}.column"
             problems.append(Problem(line, key, said, "Name a Yes/No column by its logical name"))
+        elif column.read_only and mapping.writes_dynamics:
+            said = f"{pair.column} cannot be written: Dynamics would ignore a no that it is told"
+            remedy = "Name a column that can be written, or write direction: to_campaign"
+            problems.append(Problem(line, key, said, remedy))
     if problems:
         raise mapping_error(mapping.path, problems)
     return table, resource

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: that nothing that is known can be newer. A pair's own time stands in the column `<attribute>@at`.
 SIDE, AT, FRESH = "@side", "@at", "@fresh"
 
+#: Beside a pair's column, `<attribute>@empty`: whether its cell counts as no only because it is empty.
+EMPTY = "@empty"
+
 #: The number of a row in its frame, while a step is taken.
 ROW = "@row"
 
@@ -57,7 +60,7 @@ def dynamics_frame(rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchem
     for attribute, pair in mapping.pairs.items():
         columns[attribute] = _cells(rows, pair.column, table)
         columns[f"{attribute}{AT}"] = columns[AT]
-    for name in filtered(mapping):
+    for name in _filtered(mapping):
         columns[_wire(name, table)] = _array(rows, _wire(name, table))
     return frame_of(columns, rows.index.astype(str).str.lower().tolist(), DYNAMICS, mapping)
 
@@ -65,12 +68,18 @@ def dynamics_frame(rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchem
 def with_filtered(
     frame: pd.DataFrame, rows: pd.DataFrame, mapping: OptOutMapping, table: TableSchema
 ) -> pd.DataFrame:
-    """Rows of Campaign beside what the filter needs of their contacts."""
-    found = rows.reindex(frame.index)
-    return frame.assign(**{_wire(name, table): found[_wire(name, table)].array for name in filtered(mapping)})
+    """Rows of Campaign beside what the filter needs of their contacts; empty where there is no such contact."""
+    wanted = [_wire(name, table) for name in _filtered(mapping)]
+    found = rows.reindex(index=frame.index, columns=wanted)  # of no contact there are not even columns
+    return frame.assign(**{name: found[name].array for name in wanted})
 
 
-def filtered(mapping: OptOutMapping) -> tuple[str, ...]:
+def has_filtered(frame: pd.DataFrame, mapping: OptOutMapping, table: TableSchema) -> bool:
+    """Whether a frame has what the filter needs."""
+    return all(_wire(name, table) in frame.columns for name in _filtered(mapping))
+
+
+def _filtered(mapping: OptOutMapping) -> tuple[str, ...]:
     """The columns of Dynamics that the filter names."""
     from campaign_sync.mapping.conditions import conditions
 
@@ -113,10 +122,11 @@ def filled(frame: pd.DataFrame, mapping: OptOutMapping) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.compute as pc
 
-    made = {
-        attribute: pd.arrays.ArrowExtensionArray(pc.fill_null(_array(frame, attribute), True))
-        for attribute in mapping.replace
-    }
+    made = {}
+    for attribute in mapping.replace:
+        cell = _array(frame, attribute)
+        made[attribute] = pd.arrays.ArrowExtensionArray(pc.fill_null(cell, True))
+        made[f"{attribute}{EMPTY}"] = pd.arrays.ArrowExtensionArray(pc.is_null(cell))
     return frame.assign(**made) if made else frame
 
 
@@ -124,6 +134,7 @@ def heard_of(frame: pd.DataFrame, mapping: OptOutMapping) -> dict[str, list[Hear
     """What the rows of Campaign in a frame say, by contact."""
     rows = frame[(frame[SIDE] == CAMPAIGN).to_numpy(dtype=bool)]
     plain = {name: _plain(rows[name]) for name in (AT, FRESH, *_named(mapping))}
+    empty = {name: _plain(rows[f"{name}{EMPTY}"]) for name in mapping.pairs if f"{name}{EMPTY}" in rows}
     found: dict[str, list[Heard]] = {}
     for row, key in enumerate(rows.index):
         whole = plain[AT][row]
@@ -132,7 +143,8 @@ def heard_of(frame: pd.DataFrame, mapping: OptOutMapping) -> dict[str, list[Hear
             no, at = plain[attribute][row], plain[f"{attribute}{AT}"][row]
             # The time of the profile stands in for a no, never for a yes, which any edit would make newer.
             said[attribute] = Said(no, at or (whole if no else None))
-        found.setdefault(str(key), []).append(Heard(whole, said, bool(plain[FRESH][row])))
+        silent = frozenset(name for name, cells in empty.items() if cells[row])
+        found.setdefault(str(key), []).append(Heard(whole, said, bool(plain[FRESH][row]), silent))
     return found
 
 

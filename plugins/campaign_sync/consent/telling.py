@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Judged, Plan, is_echo
+from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Judged, Plan, is_echo, without_profile
 from campaign_sync.consent.reading import MODIFIED_AT, NO_CONTACT, SINCE, moment_of
 from campaign_sync.consent.rule import CAMPAIGN_KEEPS, Decision, Said
 from campaign_sync.consent.setting import KEY
@@ -60,6 +60,7 @@ class Told(NamedTuple):
     reason: str = ""
     told: tuple[tuple[str, str, bool], ...] = ()  # side, attribute, value that was really told
     kept: tuple[tuple[str, Kept], ...] = ()  # attribute, what the ledger is to remember
+    whole: bool = True  # every side was told that was to be told, or could not be
 
 
 class Teller:
@@ -185,16 +186,20 @@ class _Chunk:
             if open_ and not told and not troubles:
                 continue
             fate, rule, reason = troubles[0] if troubles else ("updated" if told else "unchanged", "", "")
-            yield Told(plan, fate, rule, reason, told, tuple(self._kept(plan, told)))
+            yield Told(plan, fate, rule, reason, told, tuple(self._kept(plan, told)), whole=not open_)
 
     def _kept(self, plan: Plan, told: tuple[tuple[str, str, bool], ...]) -> Iterator[tuple[str, Kept]]:
         successes = {attribute: side for side, attribute, _ in told}
         wanted = {attribute for attribute, _ in plan.telling_both()}
         now = self.campaign_told.get(plan.key) or clock.now()
+        trouble = self.done.get((plan.key, CAMPAIGN))
+        no_profile = trouble is not None and trouble.rule == NO_PROFILE
         for attribute, each in plan.judged.items():
             before = self.teller.known.get(plan.key, {}).get(attribute)
             told_at, whose = (before.told_at, before.whose) if before else (None, "")
             after = each.after(now) if attribute in successes or attribute not in wanted else each.untold
+            if no_profile and (known := after or (before and before.known)):
+                after = without_profile(known)
             if successes.get(attribute) == CAMPAIGN:
                 told_at, whose = now, DYNAMICS
             elif successes.get(attribute) == DYNAMICS:

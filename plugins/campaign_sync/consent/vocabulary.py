@@ -5,6 +5,7 @@ Cheap: every DAG file imports it. What the words share with the other kinds of m
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from campaign_sync.consent.rule import TO_DYNAMICS
-from campaign_sync.events.vocabulary import ExportFiles, LogFiles, SpanText
+from campaign_sync.exports.vocabulary import ExportFiles, LogFiles, SpanText, span
 from campaign_sync.mapping.conditions import Filter
 from campaign_sync.mapping.expectations import Check, as_list, columns_named
 from campaign_sync.mapping.limits import OptOutGuard, Reconcile
@@ -66,6 +67,11 @@ class Pair(BaseModel):
     no_is: StrictBool = Field(
         description="Which value of the column means that the person objects: true for the donot… columns."
     )
+
+    @property
+    def meaning(self) -> str:
+        """How Dynamics says no, by which the ledger knows a pair again."""
+        return f"{self.column} is {str(self.no_is).lower()}"
 
     @field_validator("no_is")
     @classmethod
@@ -135,6 +141,20 @@ class Load(BaseModel):
     )
 
 
+class OptOutReconcile(Reconcile):
+    """When a run of opt-outs is no longer a good run."""
+
+    told_within: SpanText | None = Field(
+        default="48h",
+        description='A run is red when somebody waits for longer to be told a no: "48h", "7d"; empty: no alarm.',
+    )
+
+    @property
+    def patience(self) -> timedelta | None:
+        """How long somebody may wait to be told a no."""
+        return span(self.told_within) if self.told_within else None
+
+
 class OptOutVocabulary(Rhythm):
     """A mapping of consent: which attribute of Campaign and which column of Dynamics say the same."""
 
@@ -175,14 +195,18 @@ class OptOutVocabulary(Rhythm):
         default=OptOutGuard(opt_outs="500 or 5%", opt_ins="0", waits="24h"),
         description="How many people's consent a run may change before a person is asked.",
     )
-    reconcile: Reconcile = Field(
-        default=Reconcile(rejected_at_most=None), description="When a run is good enough."
+    reconcile: OptOutReconcile = Field(
+        default=OptOutReconcile(rejected_at_most=None), description="When a run is good enough."
     )
 
     @property
     def writes_dynamics(self) -> bool:
         """Whether Dynamics is written, and so Campaign's export files are read."""
         return self.direction in TO_DYNAMICS
+
+    def meanings(self) -> dict[str, str]:
+        """How Dynamics says no, by attribute."""
+        return {attribute: pair.meaning for attribute, pair in self.pairs.items()}
 
     def headers(self) -> dict[str, tuple[str, ...]]:
         """The columns that an export file must have, with the headers that each may have: our name of a column is an

@@ -1,6 +1,6 @@
 """Events become activities: filter, map, replace; and the body that Dynamics gets (campaign.md §12.3).
 
-Pure functions of frames of events. Not for reading files (``export_file.py``) or for writing (``hooks``).
+Pure functions of frames of events. Not for reading files (``log_file.py``) or for writing (``hooks``).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.arrow import one_array
 from campaign_sync.events.file import EventMapping
-from campaign_sync.events.frames import NO_EVENT, Problems, rows_where, text_column, texts_of, without
+from campaign_sync.events.frames import NO_EVENT, Problems, rows_where, texts_of, without
 from campaign_sync.events.kinds import activity_id, first_id
 from campaign_sync.events.vocabulary import events_table
+from campaign_sync.exports.removed import text_column
 from campaign_sync.mapping.yaml_lines import canonical
 from campaign_sync.rows.filtering import demands
 from campaign_sync.rows.transform import Sifted

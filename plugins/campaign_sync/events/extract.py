@@ -1,7 +1,7 @@
 """Extract of an events flow: the files that are ready, and the events whose contact has arrived, into the run's folder.
 
-Nothing changes in the SFTP area: files are put away by reconcile. Not for which files are ready (``taking.py``), nor
-for reading one (``export_file.py``).
+Nothing changes in the SFTP area: files are put away by reconcile. Not for which files are ready
+(``exports/taking.py``), nor for reading one (``exports/export_file.py``).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_sync.events.activities import name_firsts
 from campaign_sync.events.contacts import known_contacts
-from campaign_sync.events.export_file import UnusableFile
 from campaign_sync.events.file import EventMapping
-from campaign_sync.events.frames import event_frame, removed_rows
+from campaign_sync.events.frames import event_frame
+from campaign_sync.events.log_file import LogFile
 from campaign_sync.events.setting import FILES, WAITED, EventSetting, read_timelines
 from campaign_sync.events.vocabulary import EVENT_COLUMNS
+from campaign_sync.exports.export_file import UnusableFile
+from campaign_sync.exports.removed import removed_rows
 from campaign_sync.ledger.events import Waiting
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
@@ -33,7 +35,7 @@ from campaign_sync.settings import keep_days, ledger_url, max_batches, storage_r
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from campaign_sync.events.taking import Ready, Taking
+    from campaign_sync.exports.taking import Ready, Taking
     from campaign_sync.hooks.dataverse import DataverseHook
 
 GIVEN_UP = "unknown contact, given up"
@@ -45,7 +47,7 @@ def extract_events(mapping: EventMapping, context: Context, log: logging.Logger)
     Raises MappingError if the mapping does not fit Dynamics, RefusedError if a folder is not there, before a file is
     read.
     """
-    from campaign_sync.events.taking import Taking, as_documents, ready_files, require_folders
+    from campaign_sync.exports.taking import Taking, as_documents, ready_files, require_folders
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
     from campaign_sync.hooks.dataverse import DataverseHook
 
@@ -62,7 +64,7 @@ def extract_events(mapping: EventMapping, context: Context, log: logging.Logger)
     batches = _Batches(mapping, first, params.get("limit"))
     with tempfile.TemporaryDirectory() as place, CampaignFilesHook().session() as files:
         require_folders(files, mapping.extract)
-        taking = Taking(files, mapping.extract, ledger.events, flow, run_id, Path(place))
+        taking = Taking(files, mapping.extract, ledger.events, flow, run_id, Path(place), LogFile)
         for ready in ready_files(files, taking):
             if batches.full or len(batches.whole) > max_batches() // 2:
                 taking.leave(ready)

@@ -19,7 +19,12 @@ class EventMapping(EventVocabulary, File):
 
 def load_events(path: str | Path) -> EventMapping:
     """The mapping in a file; raises one MappingError that tells all that is wrong with it."""
-    return parse_as(EventMapping, EventVocabulary, read_file(path), path, closest_in(EventVocabulary))
+    return parse_events(read_file(path), path)
+
+
+def parse_events(raw: bytes, path: str | Path) -> EventMapping:
+    """The mapping in the bytes of a file that is, or will be, at this path; raises as ``load_events`` does."""
+    return parse_as(EventMapping, EventVocabulary, raw, path, closest_in(EventVocabulary))
 
 
 def json_schema() -> dict[str, Any]:

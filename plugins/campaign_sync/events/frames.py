@@ -5,11 +5,12 @@ Not for what an event is (``judging.py``) or what becomes of it (``activities.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.arrow import one_array
 from campaign_sync.events.vocabulary import EVENT_COLUMNS
+from campaign_sync.exports.removed import as_column, removed_rows
 from campaign_sync.rows.transform import VERSION, Sifted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def event_frame(columns: Mapping[str, Any], keys: list[str]) -> pd.DataFrame:
         array = one_array(columns[name], kind) if name in columns else pa.nulls(len(keys), kind)
         if pa.types.is_string(kind):
             array = pc.if_else(pc.equal(array, ""), None, array)
-        made[name] = _column(pc.fill_null(array, 0) if name == VERSION else array)
+        made[name] = as_column(pc.fill_null(array, 0) if name == VERSION else array)
     return pd.DataFrame(made, index=pd.Index(keys, name="event", dtype=object))
 
 
@@ -53,29 +54,6 @@ def without(frame: pd.DataFrame, problems: Problems, fate: str = "rejected") -> 
     rows = sorted(problems)
     stays[rows] = False
     return Sifted(frame[stays], removed_rows([(frame.index[row], *problems[row]) for row in rows], fate))
-
-
-def removed_rows(gone: Sequence[tuple[str, str, str]], fate: str = "rejected") -> pd.DataFrame:
-    """Rows that do not go on, of key, rule and reason, as ``Sifted`` has them."""
-    import pandas as pd
-    import pyarrow as pa
-
-    return pd.DataFrame(
-        {
-            VERSION: _column(pa.array([0] * len(gone), pa.int64())),
-            "fate": text_column([fate] * len(gone)),
-            "rule": text_column([rule for _, rule, _ in gone]),
-            "reason": text_column([reason for _, _, reason in gone]),
-        },
-        index=pd.Index([key for key, _, _ in gone], name="event", dtype=object),
-    )
-
-
-def text_column(texts: Iterable[str] | pa.Array) -> Any:
-    """Texts as a column of a frame."""
-    import pyarrow as pa
-
-    return _column(one_array(texts, pa.string()))
 
 
 def texts_of(frame: pd.DataFrame, name: str) -> pa.Array:
@@ -92,9 +70,3 @@ def rows_where(mask: pa.Array) -> list[int]:
 
     found: list[int] = np.flatnonzero(mask.to_numpy(zero_copy_only=False)).tolist()
     return found
-
-
-def _column(array: pa.Array) -> Any:
-    import pandas as pd
-
-    return pd.arrays.ArrowExtensionArray(array)

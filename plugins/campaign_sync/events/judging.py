@@ -1,6 +1,6 @@
 """Which rows of an export are which events, and which cannot be read (campaign.md §8.4, §12.1).
 
-By columns: rows of which the log says the same are judged once. Not for reading files (``export_file.py``).
+By columns: rows of which the log says the same are judged once. Not for reading files (``log_file.py``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from campaign_sync.events.kinds import (
     delivery_event,
     tracking_event,
 )
-from campaign_sync.events.times import read_times
 from campaign_sync.events.vocabulary import Extract
+from campaign_sync.exports.export_file import QUOTES
+from campaign_sync.exports.times import read_times
 from campaign_sync.rows.transform import Sifted
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ EMAIL = 0
 FALSE = ("0", "false", "no", "")  # campaign.md §8.2: how booleans are written is unconfirmed
 LABELS = "untick “Export labels instead of internal values” in Extract file"
 NUL = "a cell holds a NUL byte: the file is damaged; export its time again"
-QUOTES = 'set " as string delimiter in Extract file'
 #: What of a row says which event it is.
 TELLING = ("status", "failure_type", "failure_reason", "url_type", "contact", "proof", "message_type")
 

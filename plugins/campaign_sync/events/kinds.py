@@ -1,6 +1,6 @@
 """Which row of a delivery or tracking log is which event (campaign.md §12.1), and the id of its activity.
 
-Cheap and pure: no frames. Not for reading files (``export_file.py``) or for what an activity carries
+Cheap and pure: no frames. Not for reading files (``log_file.py``) or for what an activity carries
 (``activities.py``).
 """
 

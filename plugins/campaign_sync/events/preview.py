@@ -1,8 +1,8 @@
 """Preview of a flow of events: a few real rows of the files that lie there, before → after, and what a run would do.
 
 Reads only: no file is moved, nothing is remembered. Where the mapping says `only: first`, each row is taken for the
-first. It shows rows' values, because its user asked for them: for a terminal only, never for a log or a file (as
-``run/preview.py``).
+first. It shows rows' values, because its user asked for them: for that person's eyes only, never for a log or a file
+(as ``run/preview.py``).
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from campaign_sync.events.activities import (
     replace_texts,
 )
 from campaign_sync.events.contacts import known_contacts
-from campaign_sync.events.export_file import UnusableFile
 from campaign_sync.events.extract import first_rows
 from campaign_sync.events.file import EventMapping
+from campaign_sync.events.log_file import LogFile
 from campaign_sync.events.setting import EventSetting, read_timelines
-from campaign_sync.events.taking import Taking, files_there
+from campaign_sync.exports.export_file import UnusableFile
+from campaign_sync.exports.taking import Taking, files_there
 from campaign_sync.ledger.events import ASIDE, DONE, NO_SUCH_CONTACT, UNKNOWN_CONTACT
 from campaign_sync.rows.checks import check_rows
 from campaign_sync.rows.transform import Sifted
-from campaign_sync.run.preview import Previewed, shown_value
+from campaign_sync.run.preview import Cell, Previewed, shown_value
 
 if TYPE_CHECKING:
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
@@ -65,7 +66,7 @@ def preview(
     setting = EventSetting(mapping, read_timelines(mapping, dataverse), dry_run=True)
     shown = Preview([], [])
     with tempfile.TemporaryDirectory() as place, files.session():
-        taking = Taking(files, mapping.extract, ledger.events, mapping.name, "preview", Path(place))
+        taking = Taking(files, mapping.extract, ledger.events, mapping.name, "preview", Path(place), LogFile)
         left = dict.fromkeys(mapping.map.logs, limit)
         for ready in files_there(files, mapping.extract):
             if not keys and not left.get(ready.log):
@@ -127,6 +128,21 @@ def _step(step: str, frame: Any, setting: EventSetting) -> Sifted:
     return check_rows(frame, mapping).sifted
 
 
+def cells_of(row: Previewed, mapping: EventMapping) -> list[Cell]:
+    """An event column by column of its activity, with what of the event goes there."""
+    activities = mapping.map.kinds.get(row.before.get("kind", ""))
+    columns = {"subject": "", **activities.columns} if activities else {}
+    return [
+        Cell(
+            column,
+            source,
+            shown_value(row.before.get(source)),
+            shown_value(row.after.get(column)) if row.after else None,
+        )
+        for column, source in columns.items()
+    ]
+
+
 def to_text(shown: Preview, mapping: EventMapping) -> str:
     """The rows for a terminal: per row its fate, and per column what the export says and what Dynamics would get."""
     lines: list[str] = []
@@ -137,9 +153,9 @@ def to_text(shown: Preview, mapping: EventMapping) -> str:
             else ""
         )
         lines.append(f"{row.key}  {row.fate}{why}  ({file})")
-        for column, source in _columns(row, mapping).items():
-            becomes = f"→ {shown_value(row.after.get(column))}" if row.after else ""
-            lines.append(f"    {column:<20} {shown_value(row.before.get(source)):<40} {becomes}".rstrip())
+        for cell in cells_of(row, mapping):
+            becomes = f"→ {cell.becomes}" if cell.becomes is not None else ""
+            lines.append(f"    {cell.target:<20} {cell.was:<40} {becomes}".rstrip())
         lines.append("")
     fates: dict[str, int] = {}
     for _, row in shown.rows:
@@ -147,12 +163,6 @@ def to_text(shown: Preview, mapping: EventMapping) -> str:
     said = ", ".join(f"{count} {fate}" for fate, count in fates.items()) or "no rows"
     counted = f"{len(shown.rows)} rows: {said}. Nothing was written, and no file was moved."
     return "\n".join([*lines, *shown.notes, counted])
-
-
-def _columns(row: Previewed, mapping: EventMapping) -> dict[str, str]:
-    """The columns of a row's activity, with what of the event goes there."""
-    activities = mapping.map.kinds.get(row.before.get("kind", ""))
-    return {"subject": "", **activities.columns} if activities else {}
 
 
 def _said(event: dict[str, Any]) -> dict[str, Any]:

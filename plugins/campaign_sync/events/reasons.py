@@ -5,11 +5,11 @@ Not for judging rows. Like rules, reasons hold no values of a person.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.exports.removed import alike, form
 from campaign_sync.rows.storage import find_document, write_document
 from campaign_sync.run.setting import document
 
@@ -30,15 +30,6 @@ def write_reasons(folder: str, number: int, removed: pd.DataFrame, outcomes: Ite
     write_document(folder, document(number, REASONS), {"rejected": told})
 
 
-def alike(reasons: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
-    """How many rows there are of each rule and reason. Reasons that differ in numbers only are one, the first."""
-    first: dict[tuple[str, str], tuple[str, str]] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for rule, reason in reasons:
-        counts[first.setdefault((rule, _form(reason)), (rule, reason))] += 1
-    return counts
-
-
 def reason_notes(folder: str, numbers: Iterable[int], sources: dict[str, str]) -> Iterator[str]:
     """A line per rule and reason, what concerns most rows first.
 
@@ -49,18 +40,14 @@ def reason_notes(folder: str, numbers: Iterable[int], sources: dict[str, str]) -
     files: dict[tuple[str, str], dict[str, None]] = {}
     for number in numbers:
         for rule, reason, count in find_document(folder, document(number, REASONS)).get("rejected", ()):
-            key = (rule, _form(reason))
+            key = (rule, form(reason))
             rows[key] += count
             reasons.setdefault(key, reason)
             files.setdefault(key, {})[sources.get(str(number), "events that waited")] = None
-    for (rule, form), count in rows.most_common(SHOWN):
-        where = list(files[rule, form])
+    for (rule, of_form), count in rows.most_common(SHOWN):
+        where = list(files[rule, of_form])
         more = f" and {len(where) - FILES_SHOWN} more" if len(where) > FILES_SHOWN else ""
         named = f"{', '.join(where[:FILES_SHOWN])}{more}"
-        yield f"{count:,} row{'s' * (count != 1)} rejected by {rule} ({named}): {reasons[rule, form]}"
+        yield f"{count:,} row{'s' * (count != 1)} rejected by {rule} ({named}): {reasons[rule, of_form]}"
     if len(rows) > SHOWN:
         yield f"{len(rows) - SHOWN} more reasons are in the list of rejected rows"
-
-
-def _form(reason: str) -> str:
-    return re.sub(r"[0-9][0-9,]*", "#", reason)

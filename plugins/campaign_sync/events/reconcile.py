@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import QualityError, ReconcileError
-from campaign_sync.events.files_told import file_notes, late_files, one_trouble, set_aside
 from campaign_sync.events.reasons import reason_notes
 from campaign_sync.events.run import TASKS
 from campaign_sync.events.setting import EventSetting
+from campaign_sync.exports.told import file_notes, late_files, one_trouble, set_aside
 from campaign_sync.ledger.events import TakenFile
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.storage import folder_of, read_document, sweep_rows, write_document
@@ -41,7 +41,7 @@ def reconcile_events(
     takes them again. Raises QualityError if too many rows were rejected, if files had to be set aside, or if none came
     for too long. A dry run leaves files and ledger as they are.
     """
-    from campaign_sync.events.taking import put_away
+    from campaign_sync.exports.taking import put_away
     from campaign_sync.hooks.campaign_files import CampaignFilesHook
 
     flow, run_id = context["dag"].dag_id, str(context["run_id"])

@@ -22,18 +22,20 @@ KEY = "@key"  # the column that holds the business key
 #: Records per page: the upper bound is not published (campaign.md §3.3), so `next` is believed, never the number.
 LINES = 500
 
-#: A list may miss so many records that were made while it was read, in numbers and as a share.
+#: A list may miss so many records that were removed while it was read, in numbers and as a share.
 SHORT, SHORT_SHARE = 100, 0.01
 
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,3}))?Z?")
 
 
 class Records(NamedTuple):
-    """Some records: those with a key as rows, the others as a number."""
+    """Some records: those with a key as rows, others as numbers."""
 
     rows: pa.Table
     """`@key` and a column per field: float64 for floats, text in canonical form for everything else, never null."""
     keyless: int
+    missing: int = 0
+    """Records that Campaign counted before it listed any, and did not list by the end."""
 
 
 class _Page(NamedTuple):
@@ -57,17 +59,20 @@ def list_records(
     link: str | None = first
     seen: set[str] = set()
     listed = 0
-    total: str | int | None = None
+    total: int | None = None
     while link is not None:
         if link in seen:
             raise _again(resource, "the pages run in a circle")
         seen.add(link)
         page = _fetch(rest, resource, link, followed=link != first)
-        total = page.total if total is None else total
+        if link == first:  # what is made from now on is not missing
+            total = rest.json(page.total).get("count") if isinstance(page.total, str) else page.total
         listed += len(page.records)
         yield as_records(page.records, resource, key_field, names)
         link = _forced(page.link)
-    _require_whole(rest, resource, listed, total)
+    if isinstance(total, int) and listed < total:
+        _require_whole(resource, listed, total)
+        yield as_records([], resource, key_field, names)._replace(missing=total - listed)
 
 
 def as_records(
@@ -133,11 +138,10 @@ def _forced(link: str | None) -> str | None:
     return f"{link}{'&' if '?' in link else '?'}_forcePagination=true"
 
 
-def _require_whole(rest: Rest, resource: ResourceSchema, listed: int, total: str | int | None) -> None:
+def _require_whole(resource: ResourceSchema, listed: int, total: int) -> None:
     """A list that ends early would make every record behind its end look missing."""
-    told = rest.json(total).get("count") if isinstance(total, str) else total
-    if isinstance(told, int) and listed + max(SHORT, told * SHORT_SHARE) < told:
-        raise _again(resource, f"it ended after {listed:,} of {told:,} records")
+    if listed + max(SHORT, total * SHORT_SHARE) < total:
+        raise _again(resource, f"it ended after {listed:,} of {total:,} records")
 
 
 def _again(resource: ResourceSchema, problem: str) -> TransientError:

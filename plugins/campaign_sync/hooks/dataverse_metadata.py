@@ -164,7 +164,8 @@ def _with_options(column: Column, detail: Mapping[str, Any]) -> Column:
 def _with_two_options(column: Column, detail: Mapping[str, Any]) -> Column:
     found = detail.get("OptionSet") or detail.get("GlobalOptionSet") or {}
     both = [each for each in (found.get("FalseOption"), found.get("TrueOption")) if each]
-    return column._replace(options={each["Value"]: _label(each) for each in both})
+    options = {each["Value"]: _label(each) for each in both}
+    return column._replace(options=options, read_only=detail.get("IsValidForUpdate") is False)
 
 
 def _with_targets(column: Column, detail: Mapping[str, Any]) -> Column:
@@ -191,6 +192,8 @@ DETAILS_OF_VALUES = {
     "MultiSelectPicklist": _Detail(_OPTIONS, _with_options),
     "State": _Detail("LogicalName&$expand=OptionSet($select=Options)", _with_options),
     "Status": _Detail("LogicalName&$expand=OptionSet($select=Options)", _with_options),
-    "Boolean": _Detail("LogicalName&$expand=OptionSet($select=TrueOption,FalseOption)", _with_two_options),
+    "Boolean": _Detail(
+        "LogicalName,IsValidForUpdate&$expand=OptionSet($select=TrueOption,FalseOption)", _with_two_options
+    ),
 }
 DETAILS = DETAILS_OF_VALUES | {"Lookup": _Detail("LogicalName,Targets", _with_targets)}

@@ -72,6 +72,7 @@ from campaign_sync.ledger.tables import (
     links,
     parked,
     places,
+    read_in_full,
     records,
     rejections,
     runs,
@@ -482,7 +483,7 @@ class Ledger:
         """Forgets a flow entirely: the next run starts as its first."""
         with self._database.write() as connection:
             own = (places, records, rejections, runs, links, linked_fields, parked, consents, heard_in_full)
-            for table in (*own, *EVENT_TABLES):
+            for table in (*own, read_in_full, *EVENT_TABLES):
                 connection.execute(delete(table).where(table.c.flow == flow))
 
 

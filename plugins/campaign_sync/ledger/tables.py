@@ -22,10 +22,12 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    and_,
+    or_,
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 7  # a newer one only ever adds tables and indexes
+SCHEMA_VERSION = 8  # a newer one only ever adds tables and indexes
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -210,6 +212,16 @@ export_files = Table(  # which export files were taken, and which could not be
     Column("last_seen", Utc, nullable=False),
 )
 
+read_in_full = Table(  # with which filter and replacements all rows were read last, by a run that ended well
+    "read_in_full",
+    stored,
+    Column("flow", Text, primary_key=True),
+    Column("passing", Text, nullable=False),  # a digest (consent/file.py)
+    Column("run_id", Text, nullable=False),
+    Column("read_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 
 consents = (
     Table(  # what each side says about an opt-out attribute of a contact, and what holds (consent/rule.py)
@@ -233,11 +245,28 @@ consents = (
     )
 )
 
-heard_in_full = Table(  # of which opt-out attributes both sides were heard in full, by a run that ended well
+#: A yes that waits for a person: somebody says no, and it is open whether that holds.
+UNDECIDED = and_(consents.c.agreed.is_(None), or_(consents.c.dynamics_no, consents.c.campaign_no))
+
+# Few are among millions, and people ask for them, the longest waiting first.
+Index(
+    "consents_undecided",
+    consents.c.flow,
+    consents.c.updated_at,
+    consents.c.source_key,
+    sqlite_where=UNDECIDED,
+    postgresql_where=UNDECIDED,
+)
+
+# Which events wait for one contact.
+Index("waiting_events_by_contact", waiting_events.c.flow, waiting_events.c.contact)
+
+heard_in_full = Table(  # of which pairs both sides were heard in full, by a run that ended well
     "heard_in_full",
     stored,
     Column("flow", Text, primary_key=True),
     Column("attribute", Text, primary_key=True),
+    Column("meaning", Text, primary_key=True),  # how Dynamics says no: `<column> is <value>`
     Column("run_id", Text, nullable=False),
     Column("heard_at", Utc, nullable=False),
     sqlite_with_rowid=False,

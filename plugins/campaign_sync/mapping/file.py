@@ -66,7 +66,10 @@ Loaded = TypeVar("Loaded", bound=File)
 class Mapping(Vocabulary, File):
     """A loaded mapping file: the vocabulary, and which file it came from."""
 
-    noes: tuple[No, ...] = ()  # what new records are born with; only a run knows (``mapping/noes.py``)
+    # What new records are born with, by their rows and by what people said in Campaign; and those of which only that
+    # counts, as Campaign is told nothing of Dynamics. Only a run knows (``mapping/noes.py``).
+    noes: tuple[No, ...] = ()
+    campaign_noes: tuple[No, ...] = ()
 
     @property
     def key_field(self) -> str:

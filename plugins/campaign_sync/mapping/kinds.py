@@ -31,9 +31,13 @@ def mapping_files(folder: Path, kind: Kind = "rows") -> list[Path]:
 def kind_of(path: Path) -> Kind:
     """The kind of a mapping file, sound or not."""
     try:
-        raw = path.read_bytes()
+        return kind_in(path.read_bytes())
     except OSError:
         return "rows"  # whoever loads it says what is wrong
+
+
+def kind_in(raw: bytes) -> Kind:
+    """The kind of a mapping file with this content, sound or not."""
     keys = _top_level(raw)
     direction = keys.get("direction", "")
     if any(get_close_matches(key, _OPT_OUT_WORDS, cutoff=0.75) for key in keys):

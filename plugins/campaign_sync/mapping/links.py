@@ -45,15 +45,20 @@ def parent_tables(mapping: Mapping) -> dict[str, str]:
     folder = Path(mapping.path).parent
     for flow in dict.fromkeys(mapping.links().values()):
         for path in (folder / f"{flow}.yaml", folder / f"{flow}.yml"):
-            try:
-                content = read_yaml(path.read_bytes()).content
-            except OSError:
-                continue
-            extract = content.get("extract") if isinstance(content, dict) else None
-            table = extract.get("table") if isinstance(extract, dict) else None
-            if isinstance(table, str):
+            if table := table_in(path):
                 found[flow] = table
     return found
+
+
+def table_in(path: Path) -> str | None:
+    """The table that a mapping file names, be the rest of it sound or not."""
+    try:
+        content = read_yaml(path.read_bytes()).content
+    except OSError:
+        return None
+    extract = content.get("extract") if isinstance(content, dict) else None
+    table = extract.get("table") if isinstance(extract, dict) else None
+    return table if isinstance(table, str) else None
 
 
 def _way(start: str, end: str, by_name: dict[str, Mapping]) -> list[str]:

@@ -1,6 +1,7 @@
 """What Airflow knows of our DAGs: which there are, paused or not, what runs, how far it is.
 
-The only module that reads Airflow's own tables; it runs in the API server, which has them at hand.
+With ``airflow_acts.py`` the only module that touches Airflow's own tables; it runs in the API server, which has them
+at hand.
 """
 
 from __future__ import annotations
@@ -88,6 +89,12 @@ def flow_names(session: Session, readable: Collection[str]) -> list[str]:
         DagModel.dag_id.in_(tagged), DagModel.dag_id.not_in(compares), DagModel.is_stale.is_(False)
     )
     return sorted(set(session.execute(query).scalars()) & set(readable))
+
+
+def teams_of(session: Session, ids: Collection[str]) -> dict[str, str | None]:
+    """The team of each DAG, where Airflow has teams: a right may depend on it."""
+    found: dict[str, str | None] = DagModel.get_dag_id_to_team_name_mapping([*ids], session=session)
+    return found
 
 
 def _last_failed(session: Session, ids: list[str]) -> dict[str, str]:

@@ -21,8 +21,9 @@ from starlette.types import ASGIApp
 
 from campaign_sync import __version__
 from campaign_sync.errors import SyncError
-from campaign_sync.page import flow, flows, rows
+from campaign_sync.page import actions, approvals, contact, flow, flows, preview, rows
 from campaign_sync.page.headers import SafeHeaders
+from campaign_sync.page.same_origin import SmallBodies
 
 STATIC = Path(__file__).parent / "static"
 
@@ -34,6 +35,9 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 
+#: How people call what errors name.
+SYSTEMS = {"Dataverse": "Dynamics", "Entra ID": "Dynamics"}
+
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +47,8 @@ def application() -> ASGIApp:
         title="campaign_sync",
         version=__version__,
         description="What flows do, and which rows wait or were rejected. Behind Airflow's login; what is told of a "
-        "flow needs the right to read its DAG.",
+        "flow needs the right to read its DAG, what is done to one the right to start its runs, a preview the right to "
+        "edit it. Starting, pausing and unpausing are in Airflow's own API.",
         dependencies=[Depends(requires_authenticated())],
         # FastAPI's own pages for these are public, and load scripts from elsewhere.
         openapi_url=None,
@@ -51,7 +56,7 @@ def application() -> ASGIApp:
         redoc_url=None,
     )
     app.state.auth_manager = get_auth_manager()  # Airflow's dependencies look for it here (airflow.md §7.2)
-    for room in (flows, flow, rows):
+    for room in (flows, flow, rows, actions, contact, approvals, preview):
         app.include_router(room.router, prefix="/api")
     app.get("/api/openapi.json", include_in_schema=False)(app.openapi)
     app.get("/{path:path}", include_in_schema=False)(_static)
@@ -59,7 +64,7 @@ def application() -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(SyncError, _unable)
     app.add_exception_handler(Exception, _broken)
-    return SafeHeaders(_without_traces(app))
+    return SafeHeaders(SmallBodies(_without_traces(app)))
 
 
 def _without_traces(app: FastAPI) -> ASGIApp:
@@ -91,6 +96,8 @@ def _answer(status: int, problem: str, remedy: str = "") -> JSONResponse:
 
 
 def _refused(request: Request, error: Any) -> JSONResponse:  # noqa: ARG001
+    if isinstance(error.detail, dict):  # ours, with a remedy of its own
+        return _answer(error.status_code, **error.detail)
     remedies = {
         401: "Log in to Airflow, and open the page again",
         403: "Ask an administrator of Airflow for the right",
@@ -106,8 +113,9 @@ def _misunderstood(request: Request, error: Any) -> JSONResponse:  # noqa: ARG00
 
 
 def _unable(request: Request, error: Any) -> JSONResponse:
-    """The ledger or the storage cannot be read: hosts, users and paths are for the log."""
-    return _answer(503, "The ledger or the storage cannot be read now", _logged(request, error))
+    """A system cannot be read: hosts, users and paths are for the log."""
+    system = SYSTEMS.get(getattr(error, "system", ""), "The ledger or the storage")
+    return _answer(503, f"{system} cannot be read now", _logged(request, error))
 
 
 def _broken(request: Request, error: Any) -> JSONResponse:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from campaign_sync.ledger.overview import past_runs
+from campaign_sync.page.acting import RightsDep
 from campaign_sync.page.airflow_state import flows_of
 from campaign_sync.page.flows import FlowSummary, RunSummary, run_summary, summaries
 from campaign_sync.page.mapping_view import MappingView, view_mapping
@@ -84,9 +85,9 @@ router = APIRouter(
 
 
 @router.get("")
-def flow(dag_id: FlowName, session: SessionDep) -> FlowDetail:
+def flow(dag_id: FlowName, session: SessionDep, rights: RightsDep) -> FlowDetail:
     """A flow with its mapping as people read it."""
-    stands = summary(dag_id, session)
+    stands = summary(dag_id, session, rights)
     path = mapping_file(dag_id)
     known = past_runs(ledger(), dag_id, limit=5 * RATED)
     latest = [run.run_id for run in known if run.tally and run.tally.get("extracted")][:RATED]
@@ -99,9 +100,9 @@ def flow(dag_id: FlowName, session: SessionDep) -> FlowDetail:
 
 
 @router.get("/summary")
-def summary(dag_id: FlowName, session: SessionDep) -> FlowSummary:
+def summary(dag_id: FlowName, session: SessionDep, rights: RightsDep) -> FlowSummary:
     """How a flow stands, which is quickly told."""
-    found = summaries(flows_of(session, {dag_id}))
+    found = summaries(flows_of(session, {dag_id}), rights)
     if not found:
         raise HTTPException(404, "There is no flow of this name")
     return found[0]

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from campaign_sync.ledger.overview import PastRun, Standing, last_runs, standings
+from campaign_sync.page.acting import May, Rights, RightsDep
 from campaign_sync.page.airflow_state import Direction, Flow, flows_of
 from campaign_sync.page.sources import ledger
 
@@ -65,6 +66,7 @@ class FlowSummary(BaseModel):
     up_to: datetime | None = Field(description="When the place in the change feed moved last.")
     last_run: RunSummary | None = Field(description="The latest that has ended.")
     progress: RunProgress | None = Field(description="Of the run that is under way.")
+    may: May = Field(description="What the person who asks may do with it.")
 
 
 class Flows(BaseModel):
@@ -74,18 +76,19 @@ class Flows(BaseModel):
 
 
 @router.get("/flows")
-def flows(session: SessionDep, readable: ReadableDagsFilterDep) -> Flows:
+def flows(session: SessionDep, readable: ReadableDagsFilterDep, rights: RightsDep) -> Flows:
     """Every flow that the person may read, with its status, backlog and last run."""
-    return Flows(flows=summaries(flows_of(session, readable.value or ())))
+    return Flows(flows=summaries(flows_of(session, readable.value or ()), rights))
 
 
-def summaries(known: Iterable[Flow]) -> list[FlowSummary]:
+def summaries(known: Iterable[Flow], rights: Rights) -> list[FlowSummary]:
     """Flows of Airflow with what the ledger knows of them."""
     found = list(known)
     names = [flow.dag_id for flow in found]
     database = ledger()
     stand, last = standings(database, names), last_runs(database, names)
-    return [_summary(flow, stand[flow.dag_id], last.get(flow.dag_id)) for flow in found]
+    may = rights.of(names)
+    return [_summary(flow, stand[flow.dag_id], last.get(flow.dag_id), may[flow.dag_id]) for flow in found]
 
 
 def run_summary(run: PastRun) -> RunSummary:
@@ -93,7 +96,7 @@ def run_summary(run: PastRun) -> RunSummary:
     return RunSummary.model_validate(run._asdict())
 
 
-def _summary(flow: Flow, standing: Standing, last: PastRun | None) -> FlowSummary:
+def _summary(flow: Flow, standing: Standing, last: PastRun | None, may: May) -> FlowSummary:
     return FlowSummary(
         flow=flow.dag_id,
         description=flow.description,
@@ -108,6 +111,7 @@ def _summary(flow: Flow, standing: Standing, last: PastRun | None) -> FlowSummar
         up_to=standing.up_to,
         last_run=run_summary(last) if last else None,
         progress=RunProgress.model_validate(flow.progress._asdict()) if flow.progress else None,
+        may=may,
     )
 
 

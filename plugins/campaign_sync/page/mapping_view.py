@@ -105,11 +105,15 @@ def view_mapping(path: Path, setting: dict[str, Any]) -> MappingView:
     try:
         return _view(path, setting)
     except MappingError as error:
-        problems = [
-            ProblemView(line=each.line, key=each.key, problem=each.problem, remedy=each.remedy)
-            for each in error.one_by_one()
-        ]
-        return MappingView(kind=kind_of(path), file=path.name, sha=None, problems=problems)
+        return MappingView(kind=kind_of(path), file=path.name, sha=None, problems=problem_views(error))
+
+
+def problem_views(error: MappingError) -> list[ProblemView]:
+    """All that is wrong with a mapping file."""
+    return [
+        ProblemView(line=each.line, key=each.key, problem=each.problem, remedy=each.remedy)
+        for each in error.one_by_one()
+    ]
 
 
 def _view(path: Path, setting: dict[str, Any]) -> MappingView:

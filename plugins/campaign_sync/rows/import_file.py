@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.arrow import one_array
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OPERATION = "op"
 WRITE, DELETE = "U", "D"
 SEPARATOR, QUOTE = ";", '"'
+
+#: Characters of a cell that Python's csv reads at most. Its own limit is 131,072, and a text of Dynamics has a million.
+LONGEST = 2**31 - 1
 
 #: What Load file may not read as a whole number: more digits than 18.
 LARGEST = 10**18
@@ -121,6 +124,12 @@ def file_bytes(
     return gzip.compress(text, LEVEL, mtime=0)
 
 
+def read_lines(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of each row of such a file, or of one in which Campaign gives lines of it back."""
+    csv.field_size_limit(LONGEST)  # of the whole process, so it never gets smaller
+    return csv.reader(lines, delimiter=SEPARATOR, quotechar=QUOTE)
+
+
 def file_without(compressed: bytes, keys: Collection[str], key_column: str) -> bytes:
     """A file without the lines of these keys; the others are as they were."""
     record: list[str] = []  # the lines of one row, of which a text may have several
@@ -130,7 +139,7 @@ def file_without(compressed: bytes, keys: Collection[str], key_column: str) -> b
             record.append(line)
             yield line
 
-    rows = csv.reader(lines(), delimiter=SEPARATOR, quotechar=QUOTE)
+    rows = read_lines(lines())
     at = next(rows).index(key_column)
     kept = record.copy()
     record.clear()

@@ -5,7 +5,7 @@ Not for HTTP (``hooks/dataverse.py``), nor for choosing what to read (``window.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_sync.errors import RefusedError, TransientError
@@ -57,8 +57,7 @@ class Piece(NamedTuple):
 class Source:
     """The pages of one window, cut into pieces; afterwards `ended` says how the read ended.
 
-    :param unseen_is_deleted: whether a row that is known and not shown any more counts as deleted. Else only one does
-        that the change feed names, and the others are in `unseen`.
+    :param anew: why all rows are read, whatever was read before; empty: they are not.
     """
 
     def __init__(
@@ -68,14 +67,13 @@ class Source:
         dataverse: DataverseHook,
         ledger: Ledger,
         *,
-        unseen_is_deleted: bool = True,
+        anew: str = "",
     ) -> None:
         self.mapping = mapping
         self.table = table
         self.dataverse = dataverse
         self.ledger = ledger
-        self.unseen_is_deleted = unseen_is_deleted
-        self.unseen: set[str] = set()
+        self._anew = anew
         self.columns = tuple(column.wire for name in mapping.columns() if (column := table.column(name)))
         self.delta_link: str | None = None
         self.notes: list[str] = []
@@ -113,8 +111,8 @@ class Source:
             yield page
 
     def _since(self, link: str, window: Window) -> Iterator[Page]:
-        if not self.dataverse.covers(link, self.table, self.columns):
-            yield from self._with_new_columns(link)
+        if why := self._all_because(link):
+            yield from self._all_again(link, why)
             return
         begun = False
         try:
@@ -144,15 +142,15 @@ class Source:
     def _healed(self, window: Window, why: str) -> Iterator[Page]:
         """What happened since a place that Dataverse no longer follows (I15, dataverse.md §4.5).
 
-        If the mapping reads other columns than when the place was taken, an equal version says nothing: all rows go on.
+        Where all rows are read again for another reason, an equal version says nothing: all go on.
         """
         self.notes.append(f"Dataverse no longer follows this flow's place in the change feed: {why}")
         if not window.moves_place:
             what = "a dry run" if window.dry_run else "a run with a limit"
             self.notes.append(f"{what} heals nothing: the place stays expired until a whole run")
         self.healed = True
-        if window.link and not self.dataverse.covers(window.link, self.table, self.columns):
-            self.notes.append(NEW_COLUMNS)
+        if window.link and (because := self._all_because(window.link)):
+            self.notes.append(because)
             yield from self._all_and_missing()
             return
         with Comparison(self.mapping, self.ledger) as comparison:
@@ -163,11 +161,16 @@ class Source:
                 f"went on, {comparison.gone:,} were gone from Dynamics"
             )
 
-    def _with_new_columns(self, link: str) -> Iterator[Page]:
-        # A delta link carries the columns it was made for, so everything is read with the columns of today. The old
-        # link is followed once more for deletions, which a read from the beginning never lists (dataverse.md §4.2);
-        # after that read, or a deletion between the two would be in neither.
-        self.notes.append(NEW_COLUMNS)
+    def _all_because(self, link: str) -> str:
+        """Why all rows are read again; empty: those that changed since the place are enough."""
+        # A delta link carries the columns it was made for.
+        return self._anew or ("" if self.dataverse.covers(link, self.table, self.columns) else NEW_COLUMNS)
+
+    def _all_again(self, link: str, why: str) -> Iterator[Page]:
+        # Everything is read with the columns of today. The old link is followed once more for deletions, which a read
+        # from the beginning never lists (dataverse.md §4.2); after that read, or a deletion between the two would be
+        # in neither.
+        self.notes.append(why)
         with Comparison(self.mapping, self.ledger) as comparison:
             yield from comparison.listing(self._from_the_start())
             try:
@@ -186,16 +189,10 @@ class Source:
             self.notes.append(_gone(comparison))
 
     def _missing(self, comparison: Comparison) -> Iterator[Page]:
-        pages = comparison.missing(
+        return comparison.missing(
             lambda keys: self.dataverse.by_keys(self.table, self.columns, keys),
             Page(self._no_rows, [], None, None),
         )
-        return pages if self.unseen_is_deleted else self._unseen(pages)
-
-    def _unseen(self, pages: Iterable[Page]) -> Iterator[Page]:
-        for page in pages:
-            self.unseen.update(page.deleted)
-            yield page._replace(deleted=[])
 
     def _with_unsettled(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages, and rows of earlier runs to look at again: judged by an older mapping (C2), or in doubt.
@@ -212,14 +209,16 @@ class Source:
         if not waiting:
             return
         self.notes.append(f"{len(waiting):,} rows that earlier runs left open were looked at again")
-        gone = set(waiting)
-        for page in self.dataverse.by_keys(self.table, self.columns, sorted(waiting)):
+        yield from self._by_key(waiting)
+
+    def _by_key(self, keys: Collection[str]) -> Iterator[Page]:
+        """The rows of these keys as they are now, and deletions of those that are not there."""
+        gone = set(keys)
+        for page in self.dataverse.by_keys(self.table, self.columns, sorted(keys)):
             gone -= set(page.rows.column(self.table.key).to_pylist())
             yield page
-        if gone and self.unseen_is_deleted:
-            yield page._replace(rows=self._no_rows, deleted=sorted(gone))
-        elif gone:
-            self.unseen |= gone
+        if gone:
+            yield Page(self._no_rows, sorted(gone), None, None)
 
     @staticmethod
     def _limited(pages: Iterable[Page], limit: int | None) -> Iterator[Page]:

@@ -6,7 +6,6 @@ docs/import_workflow.md has the customer build. Reasons may quote values, so onl
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from campaign_sync.errors import RefusedError
 from campaign_sync.hooks.answers import Answer
 from campaign_sync.hooks.campaign_answers import judge
 from campaign_sync.hooks.campaign_writes import HIDDEN, REFUSED, UNKNOWN
+from campaign_sync.rows.import_file import read_lines
 
 RESULT = ".result.csv"  # after the name of a file
 COUNTS = ("read", "rejected", "duplicates", "inserted", "updated", "deleted", "missing", "ignored")
@@ -68,9 +68,8 @@ def read_rejects(data: bytes, key_column: str, fields: Collection[str]) -> Itera
     text = data.decode("utf-8", "replace")
     if not text.endswith("\n"):
         raise Unfit("the rejects do not end with a line end")
-    csv.field_size_limit(len(text) + 1)
     physical = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
-    lines = csv.reader(physical, delimiter=";", quotechar='"')
+    lines = read_lines(physical)
     header = next(lines, [])
     if header[:2] != ["line", "reason"] or key_column not in header:
         raise Unfit("the rejects do not begin with line;reason and the columns of the file")

@@ -147,7 +147,7 @@ def load_plan(
 ) -> Loaded:
     """Carry a plan out; return what really happened.
 
-    :param noes: asked before records are made, where an opt-outs mapping owns what people object to.
+    :param noes: asked before records are made or deleted, where an opt-outs mapping owns what people object to.
     :param files: the batch whose rows go by file as far as they may: they are left in the run's folder, and are not
         among what is returned.
 
@@ -176,7 +176,11 @@ def load_plan(
         begun = begin(plan, [each.source_key for each in chunk])
         going = [each for each in chunk if each.source_key in begun]
         try:
-            going = noes.heard(going) if noes is not None else going
+            if noes is not None:
+                noes.outlive(
+                    [each.key for each in going if each.kind == "delete"], resource, campaign, run_id
+                )
+                going = noes.heard(going)
             for outcome in campaign.write(resource, mapping.key_field, going, mapping.load.parallel):
                 outcomes.append(outcome)  # one by one: those before an error are settled too
                 if outcome.result == "created":
@@ -220,6 +224,8 @@ def load_plan(
         write(chunk)
     if files is not None and filed.source_keys():
         begun = begin(filed, filed.source_keys())
+        if noes is not None:
+            noes.outlive([key for key in filed.delete.index if key in begun], resource, campaign, run_id)
         staying = [key for key in filed.source_keys() if key not in begun]
         write_parts(files, without(filed, staying), mapping, resource)
     tally = plan.settled_tally() + Tally(**results) + Tally(unchanged=overtaken)

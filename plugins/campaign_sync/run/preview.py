@@ -1,6 +1,6 @@
 """Preview: a few real rows, before → after, what drops or rejects them, and what would be written. Writes nothing (P2).
 
-It shows rows' values, because its user asked for them: for a terminal only, never for a log or a file.
+It shows rows' values, because its user asked for them: for that person's eyes only, never for a log or a file.
 """
 
 from __future__ import annotations
@@ -94,10 +94,33 @@ def judge(
     return [Previewed(key, *fates[key], before[key], after.get(key, {})) for key in before]
 
 
+class Cell(NamedTuple):
+    """One field of a previewed row, as texts for people."""
+
+    target: str
+    source: str
+    was: str
+    becomes: str | None  # None: nothing is written
+
+
+def cells_of(row: Previewed, mapping: Mapping) -> list[Cell]:
+    """A row field by field; of one that would be created, its noes as well."""
+    mapping = with_noes(mapping)
+    cells = []
+    for field, how in mapping.map.items():
+        names = (how.source, f"_{how.source}_value")
+        was = next((row.before[name] for name in names if name in row.before), None)
+        becomes = shown_value(row.after[field]) if field in row.after else None
+        cells.append(Cell(field, how.source, shown_value(was), becomes))
+    for no in mapping.noes if row.fate == "create" else ():
+        becomes = "True, as the record is made" if no.attribute in row.after else None
+        cells.append(Cell(no.attribute, no.column, shown_value(row.before.get(no.column)), becomes))
+    return cells
+
+
 def to_text(shown: Sequence[Previewed], mapping: Mapping) -> str:
     """The rows for a terminal: per row its fate, and per field what it was and what it becomes."""
     lines: list[str] = []
-    mapping = with_noes(mapping)
     for row in shown:
         why = (
             f" — {row.rule}{': ' if row.rule and row.reason else ''}{row.reason}"
@@ -105,16 +128,9 @@ def to_text(shown: Sequence[Previewed], mapping: Mapping) -> str:
             else ""
         )
         lines.append(f"{row.key}  {row.fate}{why}")
-        for field, how in mapping.map.items():
-            was = next(
-                (row.before[name] for name in (how.source, f"_{how.source}_value") if name in row.before),
-                None,
-            )
-            becomes = f"→ {shown_value(row.after[field])}" if field in row.after else ""
-            lines.append(f"    {field:<20} {shown_value(was):<40} {becomes}")
-        for no in mapping.noes if row.fate == "create" else ():
-            becomes = "→ True, as the record is made" if no.attribute in row.after else ""
-            lines.append(f"    {no.attribute:<20} {shown_value(row.before.get(no.column)):<40} {becomes}")
+        for cell in cells_of(row, mapping):
+            becomes = f"→ {cell.becomes}" if cell.becomes is not None else ""
+            lines.append(f"    {cell.target:<20} {cell.was:<40} {becomes}")
         lines.append("")
     counts: dict[str, int] = {}
     for row in shown:
@@ -132,7 +148,7 @@ def _records(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def shown_value(value: Any) -> str:
-    """A value for a terminal."""
+    """A value for people."""
     if value is None or value == "":
         return "(empty)"
     return repr(value) if isinstance(value, str) else str(value)

@@ -190,7 +190,9 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
             files=batch
             if way(batch.folder).get("files") and not parts_of(batch.folder, batch.number)
             else None,
-            noes=Noes(mapping, table, DataverseHook(), ledger.consents) if mapping.noes else None,
+            noes=Noes(mapping, table, DataverseHook(), ledger.consents)
+            if mapping.noes or mapping.campaign_noes
+            else None,
         )
         upload_early(batch, mapping, ledger, log)
     loaded = loaded.and_stale(rest.stale)

@@ -49,3 +49,8 @@ export function replace(place, ...content) {
 export function say(text) {
   document.getElementById("said").textContent = text;
 }
+
+/** Says to everybody what was done; it stays until the next word, or until the room is left. */
+export function tell(text) {
+  document.getElementById("told").textContent = text;
+}

@@ -4,6 +4,7 @@ import { airflowLink, ask, emptyBox, problemBox, runPath } from "./airflow.js";
 import { runsChart } from "./chart.js";
 import { el, facts, replace, say, table } from "./element.js";
 import { badge, lastRun, progress, standing } from "./flows.js";
+import { flowButtons } from "./starting.js";
 import { inWords, tallyBar } from "./tally.js";
 import { duration, moment, number, plural } from "./words.js";
 
@@ -17,7 +18,7 @@ export function showFlow(flow, asked, room) {
   room.keep(async (signal) => {
     if (head.isConnected) {
       const summary = await ask(`${about}/summary`, {}, signal);
-      replace(head, headOf(summary));
+      replace(head, headOf(summary, room));
       return summary.progress ? 3 : 15;
     }
     let detail;
@@ -30,7 +31,7 @@ export function showFlow(flow, asked, room) {
       return Infinity;
     }
     const history = await ask(`${about}/runs`, {}, signal);
-    replace(head, headOf(detail.summary));
+    replace(head, headOf(detail.summary, room));
     replace(room.place, head, ...sections(flow, detail, history, asked, signal));
     if (asked.run) document.getElementById("run")?.scrollIntoView();
     return detail.summary.progress ? 3 : 15;
@@ -40,15 +41,16 @@ export function showFlow(flow, asked, room) {
 const notOurs = (flow) => [el("h1", {}, flow), emptyBox("This is not a flow of campaign_sync, or you may not read it.",
   el("a", { href: "#/flows" }, "See all flows"), ".")];
 
-function headOf(summary) {
+function headOf(summary, room) {
   return [
     el("p", { class: "quiet" }, el("a", { href: "#/flows", id: "all-flows" }, "Flows"), " / "),
     el("h1", {}, summary.flow, " ", badge(summary)),
     el("p", {}, summary.description),
     el("div", { class: "card two" }, standing(summary),
       el("div", { class: "last" }, summary.progress ? progress(summary.progress, summary.flow) : lastRun(summary))),
+    flowButtons(summary, room),
     summary.status === "broken" ? null
-      : el("p", {}, airflowLink(`dags/${encodeURIComponent(summary.flow)}`, "Its DAG"), ": start it, pause it, or send rows again."),
+      : el("p", {}, airflowLink(`dags/${encodeURIComponent(summary.flow)}`, "Its DAG"), ": its graph, its logs, a backfill."),
   ].filter(Boolean);
 }
 
@@ -202,7 +204,7 @@ function fieldColumns(mapping) {
   return [
     mapping.kind === "events" ? { head: "Event", cell: (field) => field.group } : null,
     { head: mapping.kind === "opt_outs" ? "Dynamics" : "Source", cell: (field) => typed(field.source, field.source_type) },
-    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? el("span", { class: "badge" }, "key") : null] },
+    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge" }, "key")] : null] },
     { head: mapping.kind === "opt_outs" ? "The person" : "On the way", cell: onTheWay },
     mapping.kind !== "rows" ? null : { head: "Apply updates", cell: (field) => (field.updates ? "yes" : "no, first value stays") },
   ].filter(Boolean);

@@ -2,6 +2,7 @@
 
 import { ask, airflowLink, emptyBox, runPath } from "./airflow.js";
 import { el, facts, replace } from "./element.js";
+import { flowButtons } from "./starting.js";
 import { tallyBar } from "./tally.js";
 import { counted, distance, duration, number, plural, since } from "./words.js";
 
@@ -21,7 +22,7 @@ export function showFlows(room) {
     const { flows } = await ask("flows", {}, signal);
     if (!list.isConnected) replace(room.place, el("h1", {}, "Flows"), list);
     const told = JSON.stringify(flows);
-    if (told !== shown || flows.some((flow) => flow.progress)) replace(list, flows.length ? [summary(flows), cards(flows)] : nothing());
+    if (told !== shown || flows.some((flow) => flow.progress)) replace(list, flows.length ? [summary(flows), cards(flows, room)] : nothing());
     shown = told;
     return flows.some((flow) => flow.progress) ? 3 : 15;
   });
@@ -35,15 +36,16 @@ function summary(flows) {
   return el("p", { class: "quiet" }, `${plural(flows.length, "flow")}: ${told.join(", ")}.`);
 }
 
-const cards = (flows) => el("ul", { class: "cards" }, flows.map((flow) => el("li", { class: "card" }, card(flow))));
+const cards = (flows, room) => el("ul", { class: "cards" }, flows.map((flow) => el("li", { class: "card" }, card(flow, room))));
 
-function card(flow) {
+function card(flow, room) {
   const address = `#/flows/${encodeURIComponent(flow.flow)}`;
   return [
     el("div", { class: "who" },
       el("h2", {}, el("a", { href: address, id: `flow-${flow.flow}` }, flow.flow), " ", badge(flow)),
       el("p", {}, flow.description),
-      el("p", { class: "quiet" }, DIRECTION[flow.direction])),
+      el("p", { class: "quiet" }, DIRECTION[flow.direction]),
+      flowButtons(flow, room)),
     standing(flow),
     el("div", { class: "last" }, flow.progress ? progress(flow.progress, flow.flow) : lastRun(flow)),
   ];
@@ -55,11 +57,12 @@ export const badge = (flow) => el("span", { class: `badge ${flow.status}` }, STA
 /** What waits, what was rejected, and when it goes on. */
 export function standing(flow) {
   const rows = (what) => `#/rows?what=${what}&flow=${encodeURIComponent(flow.flow)}`;
-  const link = (what, count) => (count.rows ? el("a", { href: rows(what), id: `${what}-${flow.flow}` }, counted(count)) : "0");
+  const link = (what, count, word) => (count.rows
+    ? el("a", { href: rows(what), id: `${what}-${flow.flow}`, "aria-label": `${counted(count)} ${word} rows of ${flow.flow}` }, counted(count)) : "0");
   return facts(
-    ["Waiting", link("parked", flow.waiting)],
+    ["Waiting", link("parked", flow.waiting, "waiting")],
     ["Waits longest", flow.waiting_since ? duration(since(flow.waiting_since)) : "none"],
-    ["Rejected", link("rejected", flow.rejected)],
+    ["Rejected", link("rejected", flow.rejected, "rejected")],
     ["Next run by the clock", flow.paused ? "paused" : flow.next_run ? distance(flow.next_run) : "by hand only"],
   );
 }

@@ -1,15 +1,22 @@
 // The frame of the page: which room the address asks for, and that it stays up to date while somebody looks.
 
+import { showAddress } from "./address.js";
 import { problemBox } from "./airflow.js";
-import { el } from "./element.js";
+import { countApprovals, showApprovals } from "./approvals.js";
+import { showContact } from "./contact.js";
+import { el, tell } from "./element.js";
 import { showFlow } from "./flow.js";
 import { showFlows } from "./flows.js";
+import { showPreview } from "./preview.js";
 import { showRows } from "./rows.js";
 import { followTheme } from "./theme.js";
 
 const ROOMS = {
   flows: ([flow], asked, room) => (flow ? showFlow(flow, asked, room) : showFlows(room)),
   rows: (path, asked, room) => showRows(asked, room),
+  contact: ([key], asked, room) => showContact(key, room),
+  approvals: (path, asked, room) => showApprovals(room),
+  preview: (path, asked, room) => showPreview(asked, room),
 };
 const main = document.getElementById("main");
 
@@ -46,8 +53,13 @@ class Room {
     }
   }
 
+  /** Looks now instead of later: something was done. */
+  look() {
+    this.wake?.();
+  }
+
   async pause(seconds) {
-    await new Promise((go) => setTimeout(go, seconds * 1000));
+    await new Promise((go) => { this.wake = go; setTimeout(go, seconds * 1000); });
     while (document.hidden && !this.left.signal.aborted)
       await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
   }
@@ -62,6 +74,7 @@ function open(event) {
       ? link.setAttribute("aria-current", "page")
       : link.removeAttribute("aria-current");
   stay?.left.abort();
+  if (stay) tell("");
   const place = el("div", { class: "room", "aria-busy": "true" }, el("p", { class: "quiet" }, "One moment …"));
   main.replaceChildren(place);
   main.removeAttribute("aria-busy");
@@ -69,6 +82,7 @@ function open(event) {
   room(path, Object.fromEntries(new URLSearchParams(query)), stay);
   if (event?.type === "hashchange") main.focus({ preventScroll: true }); // else a reader would stay where the link was
   scrollTo(0, 0);
+  showAddress();
 }
 
 // The address after # is the room's: the link must not change it.
@@ -77,3 +91,4 @@ document.querySelector(".skip").addEventListener("click", (event) => { event.pre
 followTheme();
 addEventListener("hashchange", open);
 open();
+countApprovals();

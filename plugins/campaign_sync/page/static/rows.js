@@ -1,6 +1,9 @@
 // The room "Rejected and parked rows": searched by key, rule and run; the address says what is looked for.
 
+import { showAddress } from "./address.js";
+import { againButton, sourceButton } from "./again.js";
 import { ask, emptyBox, problemBox } from "./airflow.js";
+import { contactAddress } from "./contact.js";
 import { el, replace, say, table } from "./element.js";
 import { counted, moment, plural } from "./words.js";
 
@@ -14,7 +17,9 @@ export function showRows(asked, room) {
     const form = search(asked, flows.map((flow) => flow.flow));
     const results = el("div", { class: "results" });
     replace(room.place, el("h1", {}, "Rejected and parked rows"), form, results);
-    const look = newest(signal, (wanted, still) => find(wanted, results, still));
+    const known = new Map(flows.map((flow) => [flow.flow, flow]));
+    const may = { of: (flow) => (known.get(flow)?.may.start ? known.get(flow) : null), left: signal };
+    const look = newest(signal, (wanted, still) => find(wanted, results, may, still));
     form.addEventListener("input", soon(() => look(wantedOf(form))));
     form.addEventListener("submit", (event) => { event.preventDefault(); look(wantedOf(form)); });
     form.addEventListener("chosen", () => look(wantedOf(form)));
@@ -46,9 +51,10 @@ function wantedOf(form) {
 function remember(wanted) {
   const told = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
   history.replaceState(null, "", `#/rows?${told}`); // does not open the room anew
+  showAddress();
 }
 
-async function find(wanted, results, signal) {
+async function find(wanted, results, may, signal) {
   remember(wanted);
   results.setAttribute("aria-busy", "true");
   try {
@@ -56,15 +62,16 @@ async function find(wanted, results, signal) {
       ask("rows", wanted, signal),
       wanted.flow ? ask("rules", { what: wanted.what, flow: wanted.flow }, signal) : { rules: [] },
     ]);
-    show(wanted, page, rules, results, signal);
+    show(wanted, page, rules, results, may, signal);
   } catch (error) {
     if (error.name === "AbortError") return;
-    replace(results, problemBox(error, () => find(wanted, results, signal)));
+    replace(results, problemBox(error, () => find(wanted, results, may, signal)));
   }
   results.setAttribute("aria-busy", "false");
 }
 
-function show(wanted, page, rules, results, signal) {
+/** `may.of` is a flow if the person may act on it; `may.left` is when they leave the room. */
+function show(wanted, page, rules, results, may, signal) {
   if (!page.rows.length) {
     replace(results, nothing(wanted));
     say("No rows");
@@ -74,7 +81,7 @@ function show(wanted, page, rules, results, signal) {
   const place = el("div", {});
   const more = el("button", { type: "button", id: "more" }, "Show more");
   const draw = (next) => {
-    replace(place, listed(wanted.what, rows));
+    replace(place, listed(wanted.what, rows, may));
     more.hidden = !next;
     more.onclick = async () => {
       const before = rows.length;
@@ -90,7 +97,7 @@ function show(wanted, page, rules, results, signal) {
     };
   };
   draw(page.next);
-  replace(results, chips(wanted, rules), place, more);
+  replace(results, chips(wanted, rules), againAll(wanted, may), place, more);
   say(`${plural(rows.length, "row")} shown${page.next ? ", and there are more" : ""}`);
 }
 
@@ -106,11 +113,26 @@ function chips(wanted, rules) {
       `${each.rule} `, el("span", { class: "quiet" }, counted(each))))));
 }
 
-function listed(what, rows) {
+/** A button for all rows that are shown, where these are all of a flow or of a rule. */
+function againAll(wanted, may) {
+  const flow = wanted.what === "rejected" && !wanted.key && !wanted.run && may.of(wanted.flow);
+  if (!flow) return [];
+  return el("div", { class: "acts" }, againButton(flow, wanted.rule ? { rule: wanted.rule } : { all: true }, "again-all", may.left));
+}
+
+function actions(row, may) {
+  const flow = may.of(row.flow);
+  const name = `${row.flow}-${row.source_key}`;
+  return flow ? el("div", { class: "acts" },
+    againButton(flow, { key: row.source_key }, `again-${name}`, may.left),
+    sourceButton(flow, row.source_key, `source-${name}`, may.left)) : "–";
+}
+
+function listed(what, rows, may) {
   const flow = { head: "Flow", cell: (row) => el("a", { href: `#/flows/${encodeURIComponent(row.flow)}` }, row.flow) };
   const run = { head: "Last looked at", cell: (row) =>
     el("a", { href: `#/flows/${encodeURIComponent(row.flow)}?run=${encodeURIComponent(row.run_id)}`, class: "run", title: row.run_id }, moment(row.last_seen)) };
-  const key = { head: "Key", cell: (row) => el("code", {}, row.source_key) };
+  const key = { head: "Key", cell: (row) => el("a", { href: contactAddress(row.source_key) }, el("code", {}, row.source_key)) };
   const since = { head: "Since", cell: (row) => moment(row.first_seen) };
   const reason = { head: "Why", cell: (row) => row.reason };
   if (what === "parked")
@@ -118,7 +140,8 @@ function listed(what, rows) {
       { head: "Waits for", cell: (row) => [el("a", { href: `#/rows?${new URLSearchParams({ flow: row.rule, key: row.waits_key })}` }, el("code", {}, row.waits_key)), ` of ${row.rule}`] }, reason, since, run], rows);
   return table("Rejected rows", [key, flow,
     { head: "Rule", cell: (row) => [el("strong", {}, row.rule), el("span", { class: "quiet" }, ` in ${row.step}`)] },
-    reason, since, { head: "Tries", number: true, cell: (row) => String(row.tries) }, run], rows);
+    reason, since, { head: "Tries", number: true, cell: (row) => String(row.tries) }, run,
+    ...(rows.some((row) => may.of(row.flow)) ? [{ head: "Do", cell: (row) => actions(row, may) }] : [])], rows);
 }
 
 function nothing(wanted) {
@@ -126,7 +149,8 @@ function nothing(wanted) {
   const narrowed = wanted.key || wanted.rule || wanted.run;
   const elsewhere = el("a", { href: `#/rows?${new URLSearchParams({ ...wanted, what: other, rule: "" })}` }, `Look among ${other} rows`);
   if (narrowed)
-    return emptyBox(`No ${wanted.what} row is like that.`, elsewhere, ", or take something out of the search. A row that is in neither list was sent, dropped by a filter, or never read.");
+    return emptyBox(`No ${wanted.what} row is like that.`, elsewhere, ", or take something out of the search. A row that is in neither list was sent, dropped by a filter, or never read",
+      wanted.key ? [": ", el("a", { href: contactAddress(wanted.key) }, "see what is known of this key")] : null, ".");
   return emptyBox(`No row is ${wanted.what}.`, elsewhere, ".");
 }
 

@@ -1,8 +1,8 @@
 """One export file of Campaign, read strictly: a file that is not what it should be gives one reason, a row that is
-not gives its own (campaign.md §8.2, §8.4).
+not gives its own (campaign.md §8.2).
 
-Not for fetching and archiving files (``taking.py``), nor for what a row is (``judging.py``). Memory does not grow with
-the file.
+Not for fetching and archiving files (``taking.py``), nor for what a row is (``events/log_file.py``,
+``consent/optout_file.py``). Memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -11,27 +11,23 @@ import codecs
 import csv
 import gzip
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from campaign_sync.events.frames import removed_rows
-from campaign_sync.events.judging import DELIVERY, QUOTES, judge_rows
-from campaign_sync.events.vocabulary import (
-    DELIMITERS,
-    DELIVERY_COLUMNS,
-    OPTIONAL_COLUMNS,
-    TRACKING_COLUMNS,
-)
+from campaign_sync.exports.vocabulary import DELIMITERS
 from campaign_sync.rows.transform import Sifted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 10_000  # of a frame at most
+QUOTES = 'set " as string delimiter in Extract file'
 BLOCK = 8 * 1024 * 1024  # bytes that are parsed at once, and more than the longest line
+LONGEST_HEADER = 64 * 1024  # bytes
 
 
 class UnusableFile(Exception):
@@ -44,13 +40,13 @@ class UnusableFile(Exception):
 
 
 @dataclass(frozen=True)
-class ExportFile:
-    """A file that lies on this machine."""
+class ExportFile(ABC):
+    """A file that lies on this machine; what its columns and rows are, each kind of file says for itself."""
 
     path: Path
     name: str  # as Campaign called it
-    log: str  # DELIVERY or TRACKING
-    extract: Any  # Extract, or what other files have in its place
+    log: str  # the field of `extract` that names such files
+    extract: Any  # an ExportFiles with the fields of its kind
 
     def check(self) -> None:
         """Raises UnusableFile unless the file is whole, in its encoding, and has the columns of its log."""
@@ -113,24 +109,30 @@ class ExportFile:
                     lost, bad = bad, []
                     table = pa.Table.from_batches([batch]).rename_columns(list(headers))
                     for start in range(0, max(table.num_rows, 1), ROWS):
-                        yield self._judged(table.slice(start, ROWS), now, first + start, lost)
+                        yield self.judged(table.slice(start, ROWS), now, first + start, lost)
                         lost = []
                     first += batch.num_rows
             except pa.ArrowInvalid:
                 # Arrow's text quotes the line, and a line holds people's data
                 raise UnusableFile("is not a table: its lines cannot be told apart") from None
         if bad:
-            yield self._judged(_no_rows(headers), now, first, bad)
+            yield self.judged(_no_rows(headers), now, first, bad)
 
-    def _judged(self, rows: pa.Table, now: datetime, first: int, lost: list[int]) -> Sifted:
-        import pandas as pd
+    @abstractmethod
+    def wanted(self, found: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The header of each column that may be there, and the columns that must be, by our names.
 
-        kept, removed = judge_rows(rows, self.log, self.extract, now, file=self.name, first=first)
-        if not lost:
-            return Sifted(kept, removed)
-        reason = f"the line has more or fewer cells than the header: {QUOTES}"
-        gone = removed_rows([(f"{self.name}:line {line}", "columns", reason) for line in lost])
-        return Sifted(kept, pd.concat([removed, gone]))
+        :param found: the headers of the file.
+        """
+
+    @abstractmethod
+    def judged(self, rows: pa.Table, now: datetime, first: int, lost: list[int]) -> Sifted:
+        """Some rows as a frame, and those of them that do not go on.
+
+        :param rows: texts, with our names of the columns.
+        :param first: the number of the first row in the file.
+        :param lost: lines that have more or fewer cells than the header.
+        """
 
     def _opened(self) -> BinaryIO | gzip.GzipFile:
         with self.path.open("rb") as file:
@@ -142,9 +144,12 @@ class ExportFile:
         """Our name of each column that is in the file → its header."""
         encoding = "utf-8-sig" if self.extract.encoding == "utf-8" else self.extract.encoding
         with self._opened() as file:
-            line = file.readline(BLOCK).decode(encoding, "replace")
+            begins = file.readline(LONGEST_HEADER + 1)
+        if len(begins) > LONGEST_HEADER:
+            raise UnusableFile("is not a table: it has no header")
+        line = begins.decode(encoding, "replace")
         found = next(csv.reader([line], delimiter=self.extract.delimiter), [])
-        wanted, required = self._wanted(found)
+        wanted, required = self.wanted(found)
         chosen = {name: header for name, header in wanted.items() if header in found}
         absent = [wanted[name] for name in dict.fromkeys(required) if name not in chosen]
         if not line:
@@ -161,15 +166,6 @@ class ExportFile:
         if twice := sorted({each for each in found if found.count(each) > 1}):
             raise UnusableFile(f"names a column twice: {', '.join(twice)}")
         return chosen
-
-    def _wanted(self, found: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ARG002
-        """The header of each column that may be there, and the columns that must be, by our names.
-
-        :param found: the headers of the file.
-        """
-        named = getattr(self.extract, self.log).columns
-        required = DELIVERY_COLUMNS if self.log == DELIVERY else TRACKING_COLUMNS
-        return OPTIONAL_COLUMNS | required | named, (*required, *named)
 
 
 def _no_rows(headers: dict[str, str]) -> pa.Table:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from campaign_sync.events.vocabulary import Extract
+from campaign_sync.exports.vocabulary import ExportFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,14 @@ ZONE = "set the files' own time zone as extract.time_zone in the mapping"
 EARLIEST = 1753  # dataverse.md §11: the first year of a date column
 
 
-def read_times(cells: pa.Array, extract: Extract, now: datetime) -> tuple[pd.Series[Any], dict[int, str]]:
+def read_times(
+    cells: pa.Array, extract: ExportFiles, now: datetime, *, second: bool = False
+) -> tuple[pd.Series[Any], dict[int, str]]:
     """The moments in UTC of times as text; and why some rows have none that can be right, by row.
 
-    The hour that comes twice when clocks are set back is taken as its first; the hour that is left out when they are
-    set forward has no moments.
+    The hour that is left out when clocks are set forward has no moments.
+
+    :param second: take the hour that comes twice when they are set back as its second, not its first.
     """
     import numpy as np
     import pandas as pd
@@ -35,7 +38,7 @@ def read_times(cells: pa.Array, extract: Extract, now: datetime) -> tuple[pd.Ser
     )
     zone = extract.time_zone
     happened = told.dt.tz_localize(
-        ZoneInfo(zone), ambiguous=np.ones(len(told), dtype=bool), nonexistent="NaT"
+        ZoneInfo(zone), ambiguous=np.full(len(told), not second), nonexistent="NaT"
     ).dt.tz_convert("UTC")
     unread = (
         f"the time cannot be read as {extract.datetime}, or does not exist: set that form in Extract file, or "

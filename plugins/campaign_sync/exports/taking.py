@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaign_sync.errors import RefusedError
-from campaign_sync.events.export_file import ExportFile, UnusableFile
-from campaign_sync.events.reasons import alike
-from campaign_sync.events.vocabulary import ExportFiles
+from campaign_sync.exports.export_file import ExportFile, UnusableFile
+from campaign_sync.exports.removed import alike
+from campaign_sync.exports.vocabulary import ExportFiles
 from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.pace import Pace
 from campaign_sync.ledger.events import ASIDE, DONE, INCOMPLETE, Events, TakenFile
@@ -74,8 +74,7 @@ class Taking:
         flow: str,
         run_id: str,
         folder: Path,
-        *,
-        opened: Callable[..., ExportFile] = ExportFile,
+        opened: Callable[..., ExportFile],
     ) -> None:
         self._opened = opened
         self.taken: list[TakenFile] = []

@@ -5,16 +5,16 @@ Not for a file's rows (``reasons.py``), nor for taking files (``taking.py``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from campaign_sync.errors import QualityError
+from campaign_sync.errors import QualityError, ReconcileError
 from campaign_sync.ledger.events import ASIDE, INCOMPLETE, KEPT, TakenFile
 from campaign_sync.run.expected import Expected, overdue
 
 if TYPE_CHECKING:
-    from campaign_sync.events.vocabulary import ExportFiles
+    from campaign_sync.exports.vocabulary import ExportFiles
     from campaign_sync.ledger.ledger import Ledger
 
 FILES_TOLD = 5  # in an error; the report has all
@@ -77,15 +77,15 @@ def late_files(
     return [late for each in found if (late := overdue(each, where, now))]
 
 
-def one_trouble(troubles: list[QualityError]) -> QualityError | None:
-    """Several troubles as one error."""
+def one_trouble(troubles: Sequence[QualityError | ReconcileError]) -> QualityError | ReconcileError | None:
+    """Several troubles as one error, of the kind of the first."""
     if len(troubles) < 2:
         return next(iter(troubles), None)
     problems, remedies = (
         ". ".join(dict.fromkeys(texts))
         for texts in ([each.problem for each in troubles], [each.remedy for each in troubles])
     )
-    return QualityError(problems, troubles[0].where, remedies)
+    return type(troubles[0])(problems, troubles[0].where, remedies)
 
 
 def _again(extract: ExportFiles) -> str:
