@@ -297,7 +297,7 @@ def test_no_history_opts_anybody_in_against_their_word(monkeypatch: pytest.Monke
     run_state_machine_as_test(
         seed(number)(Histories),
         settings=settings(
-            max_examples=1_500 if NIGHTLY else 250,
+            max_examples=1_500 if NIGHTLY else 80,
             stateful_step_count=100 if NIGHTLY else 50,
             deadline=None,
             database=None,
