@@ -20,14 +20,14 @@ Place = tuple[str, str]  # contact, attribute
 @dataclass
 class Oracle:
     """`settings` of the run that is under way: direction, conflict, whether it repeats, and which opt-ins a person or
-    the mapping's guard let through (None: all).
+    the mapping's guard let through.
     """
 
     sides: TwoSides
     direction: str = "disabled"
     conflict: str = "record"
     again: bool = False
-    allowed: set[Place] | None = None
+    allowed: set[Place] = field(default_factory=set)
     filters: bool = False
     reading: dict[str, list[Row]] = field(default_factory=dict)  # what the flow has before it
     seen: dict[Place, int] = field(default_factory=dict)  # the latest row that it remembers
@@ -128,7 +128,7 @@ class Oracle:
 
     def _unasked(self, key: str, attribute: str) -> None:
         assert not self.again, "repeated work told a yes"
-        assert self.allowed is None or (key, attribute) in self.allowed, "nobody allowed this opt-in"
+        assert (key, attribute) in self.allowed, "nobody allowed this opt-in"
 
     def _prove_yes_in_dynamics(self, key: str, attribute: str) -> None:
         """Campaign's last word that could be read is a yes with a time of its own, later than each no that stands in

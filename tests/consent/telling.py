@@ -145,11 +145,8 @@ class Flow:
         batches = [*self._batches(in_full, taken, feed, replay, decide is not None)]
         allowed = self._guard(batches, replay, decide)
         between()
-        beyond = set()
         for batch, some in zip(batches, allowed, strict=True):
-            beyond |= self._tell(batch, some, replay) - self.held
-        if beyond:
-            raise Refused
+            self._tell(batch, some, replay)
         for file in taken:
             self.files.remove(file)
             self.done.append(file)
@@ -188,20 +185,19 @@ class Flow:
     def _guard(
         self, batches: list[Batch], replay: bool, decide: Callable[[], bool | None] | None
     ) -> list[set[tuple[str, str]]]:
-        """The opt-ins of each batch that may be told; and `held`, those that wait."""
-        opt_ins = []
+        """The opt-ins of each batch that may be told. One that waits for a person already is told by no other run."""
+        opt_ins, waiting = [], set() if decide else self.undecided()
         for batch in batches:
             plans = self._plans(batch, batch.rows, self.kept, replay)
             opt_ins.append(
                 {(key, name) for key, plan in plans.items() for name, no in plan.telling_both() if not no}
             )
-        self.held = set()
+        opt_ins = [some - waiting for some in opt_ins]
         everybody = {key for some in opt_ins for key, _ in some}
         if self.mapping.guard.allows("opt_ins", len(everybody), len(self.kept)):
-            self.oracle.allowed = None
+            self.oracle.allowed = set().union(*opt_ins)
             return opt_ins
         if decide is None:
-            self.held = set().union(*opt_ins)
             return [set() for _ in batches]
         for batch in batches:
             self._tell(batch, set(), replay)

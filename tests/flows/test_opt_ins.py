@@ -64,3 +64,28 @@ def test_opt_ins_that_are_held_back_are_told_of_also_where_the_run_fails_for_ano
     with pytest.raises(ReconcileError, match=r"1 of 1 batches did not finish.* 1 contacts would be opted in"):
         run.reconcile()
     assert "1 contacts wait for a person" in str(objecting.walk("later")["notes"])
+
+
+def test_a_yes_between_two_files_of_one_run_waits_for_a_person_and_holds_up_no_file(
+    objecting: Objecting,
+) -> None:
+    one, two, *_ = begun(objecting).people
+    objecting.edit(
+        "pairs:\n", "conflict: attribute\npairs:\n"
+    )  # else our own no makes the record newer than the yes
+    for no in (True, False):
+        objecting.campaign(one, **{EMAIL: no})
+        objecting.export()
+        objecting.later()
+    objecting.dynamics(**{EMAIL: {two: True}})
+    with pytest.raises(QualityError, match="1 contacts would be opted in whom the guard did not see"):
+        objecting.walk("no and yes")
+    assert objecting.files() == []
+    assert objecting.noes() == {one: (True, False), two: (True, True)}
+    assert objecting.walk("later")["tally"]["extracted"] < len(objecting.everybody)
+    run = OnFoot(objecting.mapping, "decided", decide=True)
+    run.read()
+    run.guard(answer=True)
+    run.load()
+    assert run.reconcile()["told"] == {"dynamics opt-ins": 1}
+    assert objecting.noes() == {two: (True, True)}

@@ -154,7 +154,7 @@ class History:
         form = {"replay": True} if how == "replay" else {"decide": True} if how in ANSWERS else {}
         foot = OnFoot(self.objecting.mapping, f"run-{self.runs}", **form)
         foot.read()
-        with suppress(QualityError):  # refused; or opt-ins that came up between two files of one run wait
+        with suppress(QualityError):  # refused
             asked = foot.guard(ANSWERS.get(how))
             self.happened["asked"] += asked is not None
             if how != "killed":

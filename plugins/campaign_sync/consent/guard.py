@@ -46,6 +46,8 @@ CONTACTS = Wording(
 )
 #: In the lists of a batch: opt-ins that wait for a person.
 HELD = "held"
+#: In what became of a batch: contacts with opt-ins that came up after the guard had looked.
+BEYOND = "beyond"
 
 NOES_TOLD = CONTACTS._replace(
     approved="opts in exactly these contacts",
@@ -146,6 +148,23 @@ def held_problem(folder: str, where: str) -> QualityError | None:
         where,
         "Trigger the flow with “Decide about opt-ins”, and answer in Required Actions; until then it goes on telling "
         "opt-outs, and this is not said again",
+    )
+
+
+def beyond_problem(folder: str, where: str) -> QualityError | None:
+    """Why a person is wanted, if opt-ins came up after the guard had looked. They are remembered, so that the run goes
+    on to its end: one that stopped here would find the same files again, and the same opt-ins.
+    """
+    beyond = {
+        key for name in documents(folder, LOADED) for key in read_document(folder, name).get(BEYOND, ())
+    }
+    if not beyond:
+        return None
+    return QualityError(
+        f"{len(beyond):,} contacts would be opted in whom the guard did not see, as they changed since, or between two "
+        f"files of this run ({', '.join(sorted(beyond)[:SAMPLE])}): nobody was; all else was told",
+        where,
+        "They wait for a person: trigger the flow with “Decide about opt-ins”, and answer in Required Actions",
     )
 
 

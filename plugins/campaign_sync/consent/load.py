@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign_sync.consent.guard import opt_ins_of
+from campaign_sync.consent.guard import BEYOND, opt_ins_of
 from campaign_sync.consent.plan import CAMPAIGN, DYNAMICS, Plan, held_back
 from campaign_sync.consent.planning import Planner, untold
 from campaign_sync.consent.reading import DELETED, GUID, NO_CONTACT
 from campaign_sync.consent.setting import OptOutSetting
 from campaign_sync.consent.sides import filled, heard_of, meant
-from campaign_sync.errors import QualityError, TransientError
+from campaign_sync.errors import TransientError
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.storage import find_document, write_document
@@ -46,8 +46,8 @@ TRIES = 5
 def load_opt_outs(stored: dict[str, Any], log: logging.Logger) -> Batch:
     """Tell the two sides what one batch comes to, and remember it.
 
-    Raises TransientError or RefusedError when a system cannot or will not go on; what was told is remembered. Raises
-    QualityError, when everything else was told, if there are opt-ins that the guard did not let through.
+    Opt-ins that the guard did not see wait for a person, and are listed for reconcile. Raises TransientError or
+    RefusedError when a system cannot or will not go on; what was told is remembered.
     """
     from campaign_sync.run.guard import require_not_stopped
 
@@ -61,17 +61,10 @@ def load_opt_outs(stored: dict[str, Any], log: logging.Logger) -> Batch:
     else:
         told, held = tell_batch(batch, setting, allowed)
         beyond = held - waiting
-    loaded = loaded_of(batch, [*with_early(batch, told)])
+    loaded = loaded_of(batch, [*with_early(batch, told)]) | {BEYOND: sorted({key for key, _ in beyond})}
     write_document(batch.folder, document(batch.number, LOADED), loaded)
     tally = Tally.from_dict(loaded["tally"])
     log.info("load batch %d%s: %s", batch.number, " (dry run)" if setting.window.dry_run else "", tally)
-    if beyond:
-        raise QualityError(
-            f"{len(beyond)} opt-ins are not what the guard let through: a contact was changed since "
-            f"({', '.join(sorted(key for key, _ in beyond)[:SAMPLE])})",
-            where,
-            "They were not told, and wait for a person; all else of this batch was told. The next run reads it again",
-        )
     return replace(batch, tally=tally.as_dict())
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.consent.files import unread_problem
-from campaign_sync.consent.guard import held_notes, held_problem
+from campaign_sync.consent.guard import beyond_problem, held_notes, held_problem
 from campaign_sync.consent.setting import OptOutSetting, reads_files
 from campaign_sync.errors import QualityError, ReconcileError, SyncError
 from campaign_sync.ledger.events import TakenFile
@@ -91,8 +91,9 @@ def reconcile_opt_outs(
     aside = set_aside(files, extract, where, dry_run=window.dry_run)
     # Opt-ins are held back once, and no later run says so: it must not go down beside another problem.
     held = None if held_up else held_problem(folder, where)
+    beyond = beyond_problem(folder, where)
     others = () if problem else (aside, unread_problem(read), *late)
-    trouble = one_trouble([each for each in (problem, held, *others) if each])
+    trouble = one_trouble([each for each in (problem, held, beyond, *others) if each])
     if not window.dry_run:
         _end(ledger, setting, report, problem, trouble, read)
     if problem is None:
