@@ -341,11 +341,20 @@ def test_pauses_a_flow_and_lets_it_go_on(admin):
 
 def test_starts_a_flow_and_sees_it_run(admin, everything):
     before = len(everything.airflow.runs(STORES))
+    slowed(everything, 3)  # else the run may have ended before the page looks again
     admin.button(f"Start {STORES}").click()
     admin.reads(re.compile(f"{STORES}: started"))
     expect(admin.card(STORES)).to_contain_text("Running")
     admin.keeps("a run under way")
-    assert len(everything.airflow.runs(STORES)) == before + 1
+    slowed(everything, 0)
+    runs = everything.airflow.runs(STORES)
+    assert len(runs) == before + 1
+    everything.airflow.wait(STORES, runs[-1]["dag_run_id"], there.SECONDS, print)
+
+
+def slowed(everything: World, seconds: float) -> None:
+    """Have Dynamics take so long for each answer."""
+    everything.sandbox.control("PUT", "/sandbox/switches", {"dataverse.request_seconds": seconds})
 
 
 def test_has_everything_read_again(admin, everything):
