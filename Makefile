@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-fast browser check lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-fast test-cluster secrets browser check lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -30,6 +30,12 @@ test: dev browser  ## all tests, a file at a time on each core
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
+
+test-cluster: dev  ## CeleryExecutor on Postgres and Redis, two workers, an object store; one worker is lost on the way
+	@$(BIN)/python -m pytest -q -m cluster tests/cluster
+
+secrets:  ## what docker-compose.yaml reads from secrets/, each made once
+	@$(PYTHON) -m local.compose_secrets
 
 browser: dev  ## Chromium for the tests of the page, by apt-get where it may; without one they are skipped
 	@$(BIN)/python -m tests.browser.chromium
