@@ -1,7 +1,7 @@
 """The ledger's database: SQLite or Postgres, created on first use, written in transactions, filled in bulk.
 
-Not for what the tables mean (``ledger.py``). Every operation opens its own connection: tasks are forks, and a
-connection must not cross one.
+Not for what the tables mean (``ledger.py``). Every operation opens its own connection, unless told otherwise: tasks are
+forks, and a connection must not cross one.
 """
 
 from __future__ import annotations
@@ -44,14 +44,20 @@ PERMANENT = {
 
 
 class Database:
-    """A ledger's database at a URL: ``sqlite:///<path>`` or ``postgresql://…``."""
+    """A ledger's database at a URL: ``sqlite:///<path>`` or ``postgresql://…``.
 
-    def __init__(self, url: str) -> None:
+    :param keep: how many connections to Postgres are kept, for a process that is never forked.
+    """
+
+    def __init__(self, url: str, *, keep: int = 0) -> None:
         self._url = _normalised(url)
         self.name = self._url.render_as_string(hide_password=True)
         self.postgres = self._url.get_backend_name() == "postgresql"
         # hide_parameters: an error's text must not carry the rows that it was about.
-        self._engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
+        kept: dict[str, Any] = {"poolclass": NullPool}
+        if keep and self.postgres:
+            kept = {"pool_size": keep, "pool_pre_ping": True}
+        self._engine = create_engine(self._url, hide_parameters=True, **kept)
         self._ready = False
         if not self.postgres:
             _make_sqlite_transactional(self._engine)
