@@ -249,7 +249,7 @@ def broken_dag(path: Path, error: MappingError, *, red: str | None = None) -> DA
     """
     with DAG(
         dag_id_of(path),
-        description=f"BROKEN MAPPING — {error.problem}"[:200],
+        description=f"BROKEN MAPPING — {': '.join(filter(None, (error.key, error.problem)))}"[:200],
         doc_md=f"## This mapping cannot be used\n\n```\n{error}\n```\n\nOther flows are not affected.",
         schedule=red,
         start_date=datetime(2020, 1, 1, tzinfo=UTC),

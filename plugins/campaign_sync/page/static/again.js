@@ -6,7 +6,12 @@ import { el, facts, tell } from "./element.js";
 
 const address = (flow, what) => `flows/${encodeURIComponent(flow.flow)}/${what}`;
 
-const HOW = {
+const HOW_ONE = {
+  to_campaign: "It is read anew in Dynamics, and judged by the mapping as it is now. If it passes, it goes to Campaign: one engine call.",
+  to_dynamics: "If the event waits for its contact, a run looks whether Dynamics has it now. Else it comes again from its export file only.",
+  both: "The contact is read anew, and both sides are told what holds.",
+};
+const HOW_MANY = {
   to_campaign: "They are read anew in Dynamics, and judged by the mapping as it is now. Those that pass go to Campaign: one engine call each.",
   to_dynamics: "Only events that wait for their contact can be tried: a run looks whether Dynamics has it now. The others come again from their export file only.",
   both: "The contacts are read anew, and both sides are told what holds.",
@@ -21,7 +26,7 @@ export function againButton(flow, which, id, signal) {
   };
   const ask = () => dialog({
     title: all ? `Try again ${all}?` : "Try this row again?",
-    content: [which.key ? el("p", {}, el("code", {}, which.key)) : null, el("p", {}, HOW[flow.direction]), el("p", {}, "A run is started for that, unless the flow is paused.")],
+    content: [which.key ? el("p", {}, el("code", {}, which.key)) : null, el("p", {}, (all ? HOW_MANY : HOW_ONE)[flow.direction]), el("p", {}, "A run is started for that, unless the flow is paused.")],
     act: "Try again", work: send, signal });
   return el("button", { type: "button", id, class: "small", "aria-label": `Try again ${all || which.key}`, onclick: ask }, all ? `Try again ${all} …` : "Try again …");
 }

@@ -204,7 +204,7 @@ function fieldColumns(mapping) {
   return [
     mapping.kind === "events" ? { head: "Event", cell: (field) => field.group } : null,
     { head: mapping.kind === "opt_outs" ? "Dynamics" : "Source", cell: (field) => typed(field.source, field.source_type) },
-    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge" }, "key")] : null] },
+    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge plain" }, "key")] : null] },
     { head: mapping.kind === "opt_outs" ? "The person" : "On the way", cell: onTheWay },
     mapping.kind !== "rows" ? null : { head: "Apply updates", cell: (field) => (field.updates ? "yes" : "no, first value stays") },
   ].filter(Boolean);
@@ -222,7 +222,8 @@ function onTheWay(field) {
 }
 
 function filterView(mapping) {
-  if (!mapping.filter) return el("p", {}, "None: every changed row is ours to send.");
+  if (!mapping.filter)
+    return el("p", {}, mapping.kind === "events" ? "None: every event is brought." : "None: every changed row is ours to send.");
   const out = mapping.filtered_out === "delete" ? "A record that no longer passes is deleted." : "A record that no longer passes stays.";
   return el("div", {}, condition(mapping.filter), el("p", { class: "quiet" }, out));
 }

@@ -139,7 +139,7 @@ function listed(what, rows, may) {
     return table("Parked rows", [key, flow,
       { head: "Waits for", cell: (row) => [el("a", { href: `#/rows?${new URLSearchParams({ flow: row.rule, key: row.waits_key })}` }, el("code", {}, row.waits_key)), ` of ${row.rule}`] }, reason, since, run], rows);
   return table("Rejected rows", [key, flow,
-    { head: "Rule", cell: (row) => [el("strong", {}, row.rule), el("span", { class: "quiet" }, ` in ${row.step}`)] },
+    { head: "Rule", cell: (row) => [el("a", { href: `#/rows?${new URLSearchParams({ flow: row.flow, rule: row.rule })}` }, row.rule), el("span", { class: "quiet" }, ` in ${row.step}`)] },
     reason, since, { head: "Tries", number: true, cell: (row) => String(row.tries) }, run,
     ...(rows.some((row) => may.of(row.flow)) ? [{ head: "Do", cell: (row) => actions(row, may) }] : [])], rows);
 }
