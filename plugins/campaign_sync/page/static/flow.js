@@ -133,6 +133,7 @@ function runSection(flow, run, runs, signal) {
 function report(flow, run, told, known) {
   const links = el("p", { class: "links" },
     airflowLink(runPath(flow, run), "DAG run"),
+    airflowLink(runPath(flow, run, "/tasks/extract"), "Log of extract"),
     airflowLink(runPath(flow, run, "/tasks/reconcile"), "Log of reconcile"),
     airflowLink(runPath(flow, run, "/tasks/load"), "Logs of load"),
     el("a", { href: `#/rows?${new URLSearchParams({ what: "rejected", flow, run })}` }, "Its rejected rows"));
@@ -140,7 +141,7 @@ function report(flow, run, told, known) {
     ["Took", known ? lasted(known) : null], ["Read", told.window], ["Batches", told.batches === null ? null : number(told.batches)]);
   if (told.window === null)
     return [head, known ? tallyBar(known.tally) : null, links,
-      emptyBox("There is no report of this run.", "It ended before its end, is under way, or its report was swept; the task logs tell more.")].filter(Boolean);
+      emptyBox("There is no report of this run.", "It broke off, is under way, or its report was swept; the task logs tell more.")].filter(Boolean);
   return [
     head, known ? tallyBar(known.tally) : null, links,
     told.notes.length ? el("ul", { class: "box" }, told.notes.map((note) => el("li", {}, note))) : null,
