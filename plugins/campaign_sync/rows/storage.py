@@ -119,8 +119,8 @@ def sweep(folder: str) -> None:
     path = _path(folder)
     try:
         path.fs.rm(path.path, recursive=True)
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, IsADirectoryError):
+        return  # the latter when another process of this task has swept it, too, and begun to fill it
 
 
 def documents(folder: str, suffix: str) -> list[str]:
