@@ -1,7 +1,7 @@
 """The ledger's database: SQLite or Postgres, created on first use, written in transactions, filled in bulk.
 
-Not for what the tables mean (``ledger.py``). Every operation opens its own connection, unless told otherwise: tasks are
-forks, and a connection must not cross one.
+Not for what the tables mean (``ledger.py``). Every operation opens its own connection, unless one is held or some are
+kept: tasks are forks, and a connection must not cross one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 BUSY_MILLISECONDS = 60_000
 ADVISORY_LOCK = 0x5C_1ED6E4  # any number, the same for every task that may create the schema
 
+#: Postgres' defaults are made for turning disks and for long queries: the planner reads a million rows to find five
+#: thousand, and compiles a query for longer than it runs (bench/ledger.py).
+PLANNING = ("random_page_cost = 1.1", "jit = off")
+
 #: What a database says when waiting does not help, and who must act.
 PERMANENT = {
     "authentication failed": "Correct login and password of the ledger's connection",
@@ -53,14 +57,28 @@ class Database:
         self._url = _normalised(url)
         self.name = self._url.render_as_string(hide_password=True)
         self.postgres = self._url.get_backend_name() == "postgresql"
+        pool: dict[str, Any] = {"poolclass": NullPool}
+        if self.postgres:
+            pool = {"pool_size": max(1, keep), "max_overflow": -1, "pool_pre_ping": True}
         # hide_parameters: an error's text must not carry the rows that it was about.
-        kept: dict[str, Any] = {"poolclass": NullPool}
-        if keep and self.postgres:
-            kept = {"pool_size": keep, "pool_pre_ping": True}
-        self._engine = create_engine(self._url, hide_parameters=True, **kept)
-        self._ready = False
+        self._engine = create_engine(self._url, hide_parameters=True, **pool)
+        self._ready, self._held = False, bool(keep)
         if not self.postgres:
             _make_sqlite_transactional(self._engine)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps a connection open meanwhile, for all operations one after the other; not across a fork.
+
+        Of Postgres, where a new one is a new process. SQLite has nothing to gain.
+        """
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+            if not before:
+                self._engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,15 +110,18 @@ class Database:
                 self._prepare()
                 self._ready = True
             with self._begun("BEGIN IMMEDIATE" if writes else "BEGIN") as connection:
+                if self.postgres and not writes:
+                    # There is nothing to keep, and making temporary tables would wait for the disk.
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 yield connection
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
         with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
             if self.postgres:
-                # With its default, made for turning disks, the planner reads a million rows to find five
-                # thousand (bench/ledger.py).
-                connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
+                if not self._held:
+                    connection.detach()
+                connection.exec_driver_sql("; ".join(f"SET LOCAL {setting}" for setting in PLANNING))
             yield connection
 
     def _prepare(self) -> None:
@@ -236,15 +257,13 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array])
     import pyarrow as pa
     from pyarrow import csv
 
-    def written(column: pa.Array) -> pa.Array:
-        if not pa.types.is_binary(column.type):
-            return column
-        return pa.array(
-            [None if each is None else f"\\x{each.hex()}" for each in column.to_pylist()], pa.string()
-        )
-
     lines = BytesIO()
-    rows = pa.table({name: written(column) for name, column in columns.items()})
+    rows = pa.table(
+        {
+            name: _as_hex(column) if pa.types.is_binary(column.type) else column
+            for name, column in columns.items()
+        }
+    )
     csv.write_csv(rows, lines, csv.WriteOptions(include_header=False))
     lines.seek(0)
     names = ", ".join(columns)
@@ -252,3 +271,20 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array])
     statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
     cursor.copy_expert(statement, lines)
     cursor.close()
+
+
+def _as_hex(column: pa.Array) -> pa.Array:
+    """Bytes as Postgres reads them: all in one go, as each value's digits are twice as many as its bytes."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    there, offsets, values = column.buffers()
+    digits = pa.StringArray.from_buffers(
+        len(column),
+        pa.py_buffer(np.frombuffer(offsets, np.int32) * 2),
+        pa.py_buffer((values.to_pybytes() if values else b"").hex().encode()),
+        there,
+        offset=column.offset,
+    )
+    return compute.binary_join_element_wise("\\x", digits, "")

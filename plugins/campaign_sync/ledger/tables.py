@@ -326,6 +326,13 @@ staged_versions = _temporary(  # without a key: a page that lists a row twice is
     Column("version", BigInteger, nullable=False),
 )
 
+staged_readings = _temporary(  # rows as they were read; nothing is claimed of one without a hash
+    "staged_readings",
+    Column("source_key", Text, nullable=False),
+    Column("version", BigInteger),
+    Column("sent_hash", LargeBinary),
+)
+
 staged_writes = _temporary(
     "staged_writes",
     Column("source_key", Text, primary_key=True),
