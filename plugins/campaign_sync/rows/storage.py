@@ -70,7 +70,8 @@ def parquet_bytes(table: pa.Table) -> bytes:
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
+    # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
