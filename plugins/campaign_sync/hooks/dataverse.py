@@ -5,6 +5,7 @@ Not for mappings, batches or files: it yields pages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property, partial
@@ -286,6 +287,9 @@ class DataverseHook(HttpHook):
         if not tenant or not self._connection.login or not self._connection.password:
             problem = "the connection lacks tenant_id (in its extra), login or password"
             remedy = "Set tenant_id, the client id as login and the client secret as password"
+            raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
+        if not re.fullmatch(r"[\w.-]+", tenant, re.ASCII):  # it becomes a part of a URL
+            problem, remedy = "tenant_id is not the id or domain of a tenant", "Correct tenant_id in the extra"
             raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
         authority = require_tls(str(self._extra.get("authority") or entra.AUTHORITY).rstrip("/"), "Entra ID")
         credentials = entra.Credentials(
