@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.ledger.tables import SCHEMA_VERSION, schema_version, stored
@@ -98,7 +100,7 @@ class Database:
         if self.postgres:
             _copy(connection, table, columns)
             return
-        rows = list(zip(*(column.to_pylist() for column in columns.values()), strict=True))
+        rows = list(zip(*(_sqlite_values(column) for column in columns.values()), strict=True))
         if rows:
             statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
             connection.exec_driver_sql(str(statement), rows)
@@ -159,11 +161,13 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         found = _found_version(connection)
         if found is None or found < SCHEMA_VERSION:
-            stored.create_all(connection)  # a newer version only ever adds tables and indexes
+            stored.create_all(connection)
             for table in stored.sorted_tables:
+                _add_columns(connection, table)
                 for index in table.indexes:
                     index.create(connection, checkfirst=True)
-            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            now = datetime.now(UTC)
+            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION, since=now))
         return max(found or 0, SCHEMA_VERSION)
 
     @contextmanager
@@ -184,6 +188,15 @@ class Database:
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that may say what happens on a conflict; both databases spell it alike."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
+    """The columns that a table of an older version lacks, empty in every row that is there."""
+    there = {each["name"] for each in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def _found_version(connection: Connection) -> int | None:
@@ -251,6 +264,16 @@ def _private_file(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _sqlite_values(column: pa.Array) -> list[Any]:
+    """Plain values; a time as the text that SQLite keeps: in UTC, without saying so."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:

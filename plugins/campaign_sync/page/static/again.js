@@ -17,6 +17,20 @@ const HOW_MANY = {
   both: "The contacts are read anew, and both sides are told what holds.",
 };
 
+/**
+ * What a person who may act on a flow can do about a row that did not arrive: null if they may not, or there is nothing.
+ *
+ * `flow` has {flow, direction, may}; a row that is parked follows by itself, so it is not `again` that helps it.
+ */
+export function rowActions(flow, key, signal, again = true) {
+  if (!flow?.may.start) return null;
+  const name = `${flow.flow}-${key}`;
+  const buttons = [
+    again ? againButton(flow, { key }, `again-${name}`, signal) : null,
+    sourceButton(flow, key, `source-${name}`, signal)].filter(Boolean);
+  return buttons.length ? el("div", { class: "acts" }, buttons) : null;
+}
+
 /** A button that has rows of a flow tried again; `which` is {key}, {rule} or {all}. */
 export function againButton(flow, which, id, signal) {
   const all = which.key ? "" : which.rule ? `all rows rejected by “${which.rule}”` : `all rejected rows of ${flow.flow}`;
@@ -32,7 +46,7 @@ export function againButton(flow, which, id, signal) {
 }
 
 /** A button that shows the row in Dynamics as it is now; null where there is none. */
-export function sourceButton(flow, key, id, signal) {
+function sourceButton(flow, key, id, signal) {
   if (flow.direction === "to_dynamics") return null;
   const ask = () => dialog({
     title: "Show the row in Dynamics?",

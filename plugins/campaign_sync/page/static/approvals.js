@@ -1,7 +1,7 @@
 // The room "Approvals": what the guards hold until a person has decided, with the lists of keys.
 
 import { airflowLink, ask, emptyBox, problemBox, runPath } from "./airflow.js";
-import { contactAddress } from "./contact.js";
+import { contactAddress } from "./links.js";
 import { el, facts, replace, say } from "./element.js";
 import { moment, number, plural } from "./words.js";
 
