@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from math import inf
+from math import inf, isfinite
 from typing import NamedTuple
 
 WINDOW = 300.0  # seconds (dataverse.md §7)
@@ -59,6 +59,8 @@ class Allowance:
         try:
             left = float(said.replace(",", ""))
         except ValueError:
+            return
+        if not isfinite(left):
             return
         self.most = max(self.most, left)
         self.doubtful = self.doubtful and left <= 0
@@ -126,7 +128,7 @@ class Budget:
                 allowance.told(headers.get(allowance.header, ""), "Retry-After" in headers)
             self._used.append(Use(now, self._requests.used - before[0], self._time.used - before[1]))
             hint = headers.get("x-ms-dop-hint", "")
-            if hint.isdigit():
+            if hint.isdecimal() and len(hint) < 5:
                 self._side_by_side = max(1, min(int(hint), MOST_SIDE_BY_SIDE))
             self._told_at = now
 

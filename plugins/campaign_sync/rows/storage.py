@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.rows.sealing import ROWS, opened, sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +50,8 @@ def safe(name: str) -> str:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes a file whole or not at all; an object store does so by itself."""
+    """Writes a file whole or not at all; an object store does so by itself. Rows are encrypted if settings say so."""
+    content = sealed(uri, content)
     fs, path = _at(uri)
     with _refusals(uri):
         if "file" in fs.protocol:
@@ -85,7 +87,8 @@ def parquet_bytes(table: pa.Table) -> bytes:
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
+    # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -128,7 +131,8 @@ def find_document(folder: str, name: str) -> dict[str, Any]:
 def sweep(folder: str) -> None:
     """Removes a run's folder and all that is in it; one that is gone already is fine."""
     fs, path = _at(folder)
-    with _refusals(folder), suppress(FileNotFoundError):
+    # A directory when another process of this task has swept it, too, and begun to fill it.
+    with _refusals(folder), suppress(FileNotFoundError, IsADirectoryError):
         fs.rm(path, recursive=True)
 
 
@@ -148,7 +152,7 @@ def remove(folder: str, name: str) -> None:
 def sweep_rows(folder: str) -> None:
     """Removes the rows of a run, and leaves its report and its pages for people."""
     fs, _ = _at(folder)
-    rows = [path for path in _files(folder) if path.endswith((".parquet", ".csv.gz"))]
+    rows = [path for path in _files(folder) if path.endswith(ROWS)]
     with _refusals(folder), suppress(FileNotFoundError):
         if rows:
             fs.rm(rows)
@@ -189,7 +193,7 @@ def _content(uri: str) -> bytes | None:
             content: bytes = fs.cat_file(path)
         except FileNotFoundError:
             return None
-    return content
+    return opened(uri, content)
 
 
 def _document(uri: str, content: bytes) -> dict[str, Any]:
