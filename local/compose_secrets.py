@@ -19,6 +19,7 @@ def write_secrets(folder: Path) -> list[str]:
     The folder is for its owner only; the files in it are not, as users of containers have other ids than the owner.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
+    before = {path.name for path in folder.iterdir()}
     postgres, redis = (_made(folder, name) for name in ("postgres_password", "redis_password"))
     at_postgres = f"postgresql+psycopg2://airflow:{postgres}@postgres"
     texts = {
@@ -31,8 +32,9 @@ def write_secrets(folder: Path) -> list[str]:
         # Airflow's connections that stand in no database; more of them may (README, "Real systems").
         "connections.json": json.dumps({"campaign_sync_ledger": f"{at_postgres}/ledger"}, indent=1) + "\n",
     }
-    written = [name for name, text in texts.items() if _write(folder / name, text)]
-    return sorted(written)
+    for name, text in texts.items():
+        _write(folder / name, text)
+    return sorted({path.name for path in folder.iterdir()} - before)
 
 
 def _made(folder: Path, name: str) -> str:
@@ -41,12 +43,10 @@ def _made(folder: Path, name: str) -> str:
     return (folder / name).read_text().strip()
 
 
-def _write(path: Path, text: str) -> bool:
-    if path.exists():
-        return False
-    path.write_text(text)
-    path.chmod(0o644)
-    return True
+def _write(path: Path, text: str) -> None:
+    if not path.exists():
+        path.write_text(text)
+        path.chmod(0o644)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_no_secret_stands_in_it():
 
 def test_every_secret_is_a_file_that_make_secrets_makes(tmp_path):
     folder = tmp_path / "secrets"
-    write_secrets(folder)
+    assert write_secrets(folder) == sorted(COMPOSE["secrets"])
     declared = {name: each["file"] for name, each in COMPOSE["secrets"].items()}
     assert declared == {path.name: f"secrets/{path.name}" for path in folder.iterdir()}
     used = {name for service in SERVICES.values() for name in service.get("secrets", ())}
