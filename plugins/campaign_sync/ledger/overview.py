@@ -30,8 +30,10 @@ from sqlalchemy import (
 
 from campaign_sync.ledger.database import Database
 from campaign_sync.ledger.events import UNKNOWN_CONTACT
-from campaign_sync.ledger.searching import COUNTED
 from campaign_sync.ledger.tables import Utc, parked, places, records, rejections, runs
+
+#: Rows of a flow are counted up to here, as each look counts those of all flows; beyond it people are told "more than".
+MOST = 1_000
 
 
 class Standing(NamedTuple):
@@ -116,7 +118,7 @@ def _standings(count: int) -> Select[Any]:
     def bounded(time: Column[datetime], *where: ColumnElement[bool]) -> ScalarSelect[int]:
         """How many there are, counted to one more than people are told."""
         # In their order: SQLite would otherwise read all records of a flow to count the few that are in doubt.
-        some = select(time).where(*where).order_by(time).limit(COUNTED + 1).correlate(wanted).subquery()
+        some = select(time).where(*where).order_by(time).limit(MOST + 1).correlate(wanted).subquery()
         return select(func.count()).select_from(some).scalar_subquery()
 
     def first(column: Column[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
@@ -136,11 +138,11 @@ def _standing(in_doubt: int, waiting: int, unknown: int, rejected: int, *more: A
     *times, up_to, place = more
     counts = (in_doubt, waiting, unknown)
     return Standing(
-        sum(min(count, COUNTED) for count in counts),
-        any(count > COUNTED for count in counts),
+        sum(min(count, MOST) for count in counts),
+        any(count > MOST for count in counts),
         min((time for time in times if time is not None), default=None),
-        min(rejected, COUNTED),
-        rejected > COUNTED,
+        min(rejected, MOST),
+        rejected > MOST,
         up_to,
         place,
     )
