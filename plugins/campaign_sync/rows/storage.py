@@ -72,7 +72,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
+    parquet.write_table(table, sink, compression="zstd", write_page_checksum=True)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -84,7 +84,7 @@ def read_parquet(uri: str) -> pa.Table:
 
     content = read_bytes(uri)
     try:
-        return parquet.read_table(pa.BufferReader(content))
+        return parquet.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise broken(uri, "is not a whole Parquet file") from error
 
@@ -104,7 +104,7 @@ def read_document(folder: str, name: str) -> dict[str, Any]:
     uri = f"{folder}/{name}"
     try:
         document = json.loads(read_bytes(uri))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise broken(uri, "is not a whole JSON document") from None
     if not isinstance(document, dict):
         raise broken(uri, "is not a JSON document of this program")
