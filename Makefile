@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-faults test-fast browser check lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-faults test-fast browser check audit lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -38,6 +38,9 @@ browser: dev  ## Chromium for the tests of the page, by apt-get where it may; wi
 	@$(BIN)/python -m tests.browser.chromium
 
 check: lint types test  ## lint, types, tests; CI runs `make check`, then `make demo`
+
+audit: venv  ## known vulnerabilities, unsafe code, secrets; a bill of materials in .local (needs the network)
+	@$(BIN)/python -m local.audit
 
 lint: dev  ## ruff, format included
 	@$(BIN)/ruff check .
