@@ -50,8 +50,8 @@ types: dev  ## mypy, strict on the package
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file local/mypy.ini sandbox local
 
-bench: dev  ## measure; see bench/README.md
-	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+bench: dev .venv-bench/.made-requirements-bench.txt  ## measure against peers, write .local/bench.md (PEOPLE=number); see bench/README.md
+	@$(BIN)/python bench/table.py $(if $(PEOPLE),--people $(PEOPLE))
 
 schema: venv  ## write the JSON Schemas in include/mappings anew
 	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema > include/mappings/mapping.schema.json.new
@@ -69,5 +69,8 @@ dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it
 .venv/.made-%: %
 	@$(PYTHON) local/install.py $<
 
+.venv-bench/.made-%: %
+	@$(PYTHON) local/install.py $< .venv-bench
+
 clean: down  ## remove everything that was made here
-	@rm -rf .venv .local .sandbox .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-bench .local .sandbox .mypy_cache .ruff_cache .hypothesis
