@@ -88,7 +88,9 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
     sink = pa.BufferOutputStream()
     # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
-    parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
+    parquet.write_table(
+        table, sink, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -100,7 +102,7 @@ def read_parquet(uri: str) -> pa.Table:
 
     content = read_bytes(uri)
     try:
-        return parquet.read_table(pa.BufferReader(content))
+        return parquet.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise broken(uri, "is not a whole Parquet file") from error
 
@@ -199,7 +201,7 @@ def _content(uri: str) -> bytes | None:
 def _document(uri: str, content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise broken(uri, "is not a whole JSON document") from None
     if not isinstance(document, dict):
         raise broken(uri, "is not a JSON document of this program")
