@@ -58,8 +58,8 @@ def start_object_store() -> Iterator[ObjectStore]:
             time.sleep(0.1)
         yield store
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()  # it keeps nothing
+        process.wait(60)
 
 
 def _answers(store: ObjectStore) -> bool:

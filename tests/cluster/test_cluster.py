@@ -30,7 +30,7 @@ from tests.cluster.cluster import BUCKET, WORKERS, Cluster, Shared, instances
 from tests.cluster.services import broker, databases
 from tests.object_store import start_object_store
 
-pytestmark = [pytest.mark.cluster, pytest.mark.airflow, pytest.mark.sandbox, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.airflow, pytest.mark.sandbox, pytest.mark.timeout(2400)]
 
 PEOPLE = "300"
 CONTACTS = "contacts_to_profiles"
