@@ -76,10 +76,10 @@ def first_load(airflow: AirflowApi, sandbox: SandboxApi) -> None:
     """From switching the flow on until Campaign has everybody."""
     began = time.monotonic()
     airflow.unpause(FLOW)
-    while not sandbox.profiles() or airflow.active_runs(FLOW):
+    while not sandbox.records("profile") or airflow.active_runs(FLOW):
         time.sleep(0.5)
     print(
-        f"first load of {len(sandbox.profiles()):,} by itself {time.monotonic() - began:.1f} s after unpausing"
+        f"first load of {len(sandbox.records('profile')):,} by itself {time.monotonic() - began:.1f} s after unpausing"
     )
     time.sleep(30)  # Airflow starts a watcher some seconds after its flow was switched on
 
@@ -109,7 +109,7 @@ def moment(text: str) -> float:
 
 def changes(airflow: AirflowApi, sandbox: SandboxApi, rounds: int) -> None:
     """Times from a change to its arrival, over all changes of all rounds."""
-    people = sorted(each["externalId"] for each in sandbox.profiles())
+    people = sorted(each["externalId"] for each in sandbox.records("profile"))
     seconds: list[float] = []
     for number in range(rounds):
         chosen = random.sample(people, CHANGES)
@@ -119,7 +119,9 @@ def changes(airflow: AirflowApi, sandbox: SandboxApi, rounds: int) -> None:
         waiting = set(chosen)
         while waiting and time.monotonic() - began < 300:
             time.sleep(0.2)
-            there = {each["externalId"] for each in sandbox.profiles() if each["location"]["city"] == city}
+            there = {
+                each["externalId"] for each in sandbox.records("profile") if each["location"]["city"] == city
+            }
             seconds += [time.monotonic() - began] * len(waiting & there)
             waiting -= there
         if waiting:
