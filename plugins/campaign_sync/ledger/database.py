@@ -54,7 +54,7 @@ class Database:
         self._engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
         self._ready = False
         if not self.postgres:
-            _make_sqlite_transactional(self._engine)
+            make_sqlite_transactional(self._engine, BUSY_MILLISECONDS)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -190,14 +190,14 @@ def _normalised(url: str) -> URL:
     return parsed
 
 
-def _make_sqlite_transactional(engine: Engine) -> None:
+def make_sqlite_transactional(engine: Engine, busy_milliseconds: int) -> None:
     """BEGIN IMMEDIATE for writes: one that reads first and writes later could fail without waiting."""
 
     @event.listens_for(engine, "connect")
     def _connects(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin on its own, and too late
         # No temp_store = MEMORY: it would hold a statement's undo journal, a page per scattered row (N1).
-        for pragma in (f"busy_timeout = {BUSY_MILLISECONDS}", "cache_size = -32000"):
+        for pragma in (f"busy_timeout = {busy_milliseconds}", "cache_size = -32000"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -1,0 +1,128 @@
+"""What all processes share about a system's rate limits: a row for each credential, in the ledger's database.
+
+Beside an SQLite ledger it is a file of its own, as that has one writer at a time, for seconds. Nothing here is worth
+more than some minutes, so the table belongs to no version of the ledger. Not for what a row says (hooks/shares.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool
+
+from campaign_sync.ledger.database import ADVISORY_LOCK, Database, insert_into, make_sqlite_transactional
+
+Result = TypeVar("Result")
+
+FILE = "rates.db"
+PATIENCE = 2  # seconds, which all calls of a process wait; far longer than any of these transactions takes
+RENEWED = 60  # seconds after which a connection is opened anew: it may have been cut while nobody called
+
+tables = MetaData()
+
+rates = Table(
+    "rates",
+    tables,
+    Column("credential", Text, primary_key=True),  # a hash
+    Column("latest", BigInteger, nullable=False),  # counts what all have to know at once
+    Column("state", Text, nullable=False),
+)
+
+
+class Rates:
+    """The rows beside the ledger of a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def change(
+        self, credential: str, change: Callable[[str, float], tuple[str, bool, Result]]
+    ) -> tuple[Result, int]:
+        """Changes a row, one process after the other; returns what `change` made, and the number of the latest news.
+
+        Raises a SyncError when the database cannot be reached, or keeps everybody waiting.
+
+        :param change: gets the row's state, "" at first, and the database's time in seconds; returns the new state,
+            whether it is news for all, and a result
+        """
+        database = _database(self._url, os.getpid())
+        row = select(rates.c.latest, rates.c.state, database.seconds).where(rates.c.credential == credential)
+        with database.write() as connection:
+            if database.postgres:
+                connection.exec_driver_sql(
+                    f"SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '{PATIENCE}s'"
+                )
+            found = connection.execute(row.with_for_update()).first()
+            if found is None:
+                new = {"credential": credential, "latest": 0, "state": ""}
+                connection.execute(insert_into(connection, rates).values(new).on_conflict_do_nothing())
+                found = connection.execute(row.with_for_update()).one()
+            latest, state, now = found
+            state, news, result = change(state, float(now))
+            latest += news
+            changed = update(rates).where(rates.c.credential == credential)
+            connection.execute(changed.values(latest=latest, state=state))
+        return result, latest
+
+    def latest(self, credential: str) -> int:
+        """The number of the latest news; reads only, and waits for nobody."""
+        with _database(self._url, os.getpid()).read() as connection:
+            found = connection.execute(select(rates.c.latest).where(rates.c.credential == credential))
+            return int(found.scalar() or 0)
+
+
+class _Kept(Database):
+    """A database that keeps one connection in each process, as it is looked at ten times a second."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_beside(url))
+        options: dict[str, Any] = (
+            {"connect_timeout": PATIENCE} if self.postgres else {"check_same_thread": False}
+        )
+        self._engine = create_engine(
+            self._url,
+            poolclass=QueuePool,
+            pool_size=1,
+            pool_recycle=RENEWED,
+            connect_args=options,
+            hide_parameters=True,
+        )
+        self.seconds: ColumnElement[Any] = func.extract("epoch", func.clock_timestamp())
+        if not self.postgres:
+            self.seconds = (func.julianday("now") - 2440587.5) * 86400.0
+            make_sqlite_transactional(self._engine, 1000 * PATIENCE)
+
+    def _create_or_check(self) -> None:
+        with self._begun("BEGIN IMMEDIATE") as connection:
+            if self.postgres:
+                connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            tables.create_all(connection)
+
+
+@cache
+def _database(url: str, process: int) -> _Kept:  # noqa: ARG001 - a connection must not cross a fork
+    return _Kept(url)
+
+
+def _beside(url: str) -> str:
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("sqlite") or not parsed.database:
+        return url
+    return parsed.set(database=str(Path(parsed.database).with_name(FILE))).render_as_string(False)
