@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -107,15 +108,20 @@ def run(name: str, sandbox: Sandbox, options: Any) -> None:
     limit(sandbox, limits, 1, options.servers, request_seconds=0.0 if name == "reads" else 0.75)
     sandbox.control("POST", "/sandbox/counters/reset")
     halving = threading.Timer(seconds / 2, limit, (sandbox, limits, 0.5, options.servers))
-    if name == "halved":
-        halving.start()
     arguments = ["--flow", name, "--seconds", str(seconds), "--window", str(options.window)]
+    flows = [
+        subprocess.Popen([sys.executable, __file__, *arguments], stdin=PIPE, stdout=PIPE, text=True)
+        for _ in range(options.flows)
+    ]
+    for each in flows:
+        each.stdout.readline()  # it is ready
     with sampled(sandbox) as samples:
-        flows = [
-            subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
-            for _ in range(options.flows)
-        ]
-        done = [int(each.communicate()[0].split()[-1]) for each in flows]
+        if name == "halved":
+            halving.start()
+        for each in flows:
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        done = [int(each.communicate()[0]) for each in flows]
     halving.cancel()
     report(name, samples, done, limits, options)
 
@@ -128,6 +134,8 @@ def flow(name: str, seconds: int) -> None:
         for page in hook.everything(hook.table("contact", []), [], 200)
         for key in page.rows.column(0)
     ]
+    print("ready", flush=True)
+    sys.stdin.readline()
     until = time.monotonic() + seconds
     print(reads(contacts, until) if name == "reads" else writes(contacts, until))
 

@@ -32,6 +32,8 @@ class Told(NamedTuple):
     side_by_side: int = 0
     """Requests at once that are recommended; 0: nothing was said."""
     refused: bool = False
+    ago: float = 0.0
+    """Seconds since the last of the answers."""
 
     @classmethod
     def by(cls, headers: Mapping[str, str]) -> Told:
@@ -126,7 +128,10 @@ class Allowance:
         if left == inf:
             return False
         self.most = max(self.most, left)
-        self.doubtful = self.doubtful and left <= 0
+        if self.doubtful and left > 0:
+            # It is known again how far we are, so the limit is, too: what is left and what was used
+            self.left, self.most, self.doubtful = left, max(left, left + self.used), False
+            return False
         fall = self.left - left
         unexpected = fall > self.most / 10  # not by use: this is the first answer, or the limit was lowered
         if left <= 0 and self.returns and (unexpected or (refused and fall > 0)):
@@ -161,6 +166,7 @@ class Budget:
         self.side_by_side = int(kept.get("side_by_side", FEW_SIDE_BY_SIDE))
         self._took = float(kept.get("took", 0.0))  # seconds of what we used, as we saw them
         self._told_at = float(kept.get("told_at", -inf))
+        self._lowered_at = float(kept.get("lowered_at", -inf))
         self._next = float(kept.get("next", -inf))  # when the next may begin, where they are spaced
 
     def keep(self) -> dict[str, Any]:
@@ -173,6 +179,7 @@ class Budget:
             "took": round(self._took, 3),
             "told_at": self._told_at,
             "next": self._next,
+            "lowered_at": self._lowered_at,
         }
 
     def is_old(self, now: float) -> bool:
@@ -197,11 +204,15 @@ class Budget:
         :param unseen: what others of us may have used already without having told
         """
         self._slide(now)
+        if now - told.ago < self._lowered_at:
+            told = Told()  # what was said before is no longer true
         before = self._requests.used, self._time.used
         self._requests.use(use.requests)
         self._time.use(use.seconds)
         news = self._requests.told(told.requests, told.refused, unseen.requests)
         news = self._time.told(told.seconds, told.refused, unseen.seconds) or news
+        if news:
+            self._lowered_at = now
         requests, seconds = self._requests.used - before[0], self._time.used - before[1]
         self._took += use.seconds
         if requests or seconds or use.seconds:

@@ -77,6 +77,7 @@ class Pace:
         self._lease = Lease()
         self._reported_at = -inf
         self._looked_at = -inf
+        self._told_at = 0.0  # when the last answer came
         self._news = 0
         self._urgent = False
         self._next = -inf
@@ -112,7 +113,7 @@ class Pace:
                 return
             told, enough, report = Told.by(headers), self._lease.enough, self._report
             use = Use(report.use.requests + 1, report.use.seconds + now - began)
-            self._report = report._replace(use=use, told=report.told.joined(told))
+            self._report, self._told_at = report._replace(use=use, told=report.told.joined(told)), now
             if told.requests < enough.requests or told.seconds < enough.seconds or told.refused:
                 self._urgent = True
             if self._urgent or not self._is_common(now) or now - self._reported_at >= LASTS:
@@ -189,6 +190,7 @@ class Pace:
             running=len(self._began),
             running_for=sum(now - began for began in self._began.values()),
             unused=max(0, self._lease.requests),
+            told=self._report.told._replace(ago=now - self._told_at),
             wants=max(1, self._wants),
         )
         self._lease, self._news = self._share(now, report)

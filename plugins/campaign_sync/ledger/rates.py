@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    event,
     func,
     select,
     update,
@@ -108,12 +109,18 @@ class _Kept(Database):
         if not self.postgres:
             self.seconds = (func.julianday("now") - 2440587.5) * 86400.0
             make_sqlite_transactional(self._engine, 1000 * PATIENCE)
+            event.listen(self._engine, "connect", _hurry)
 
     def _create_or_check(self) -> None:
         with self._begun("BEGIN IMMEDIATE") as connection:
             if self.postgres:
                 connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
             tables.create_all(connection)
+
+
+def _hurry(connection: Any, _: Any) -> None:
+    """Waits for no disk: after a power cut the last seconds may be missing, and nothing else."""
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @cache
