@@ -137,7 +137,8 @@ class CampaignHook(HttpHook):
     def workflows(self) -> Workflows:
         """Calls about Campaign's workflows."""
         once = Patience(attempts=1, budget=0)
-        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=self._bearer, patience=once)
+        bearer, pace = self._bearer, self._rest.pace
+        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=bearer, pace=pace, patience=once)
         return Workflows(self._rest, single)
 
     def test_connection(self) -> tuple[bool, str]:

@@ -53,8 +53,8 @@ class Common(Protocol):
         """A lease for a worker's report, and the number of the latest news."""
         ...
 
-    def latest(self) -> int:
-        """The number of the latest news."""
+    def look(self) -> tuple[int, float]:
+        """The number of the latest news, and for how many seconds nobody may call."""
         ...
 
 
@@ -86,9 +86,13 @@ class Pace:
     def wait(self, longest: float = inf) -> float:
         """Returns when the next call may start: the seconds that it took. `ended` is called after each call.
 
-        Raises HeldError as soon as a pause is known that goes on after `longest` seconds.
+        Raises HeldError as soon as a pause is known that goes on after `longest` seconds. Who has no patience at all,
+        such as somebody who looks once in ten seconds, takes of what is left for people.
         """
         began = time.monotonic()
+        if longest <= 0:
+            self._require_no_pause(began)
+            return 0.0
         with self._lock:
             self._waiting += 1
         try:
@@ -123,7 +127,7 @@ class Pace:
         """Holds every thread of all workers: a 429 is about the user or the server, not about one call."""
         with self._lock:
             now = time.monotonic()
-            self._resume_at = max(self._resume_at, now + seconds)
+            self._hold(seconds)
             self._report = self._report._replace(pause=max(self._report.pause, seconds), answered=False)
             self._exchange(now)
 
@@ -132,6 +136,12 @@ class Pace:
         with self._lock:
             if time.monotonic() >= self._resume_at:
                 self._report = self._report._replace(answered=True)
+
+    def _require_no_pause(self, now: float) -> None:
+        with self._lock:
+            self._has_news(now)
+            if self._resume_at > now:
+                raise HeldError(self._resume_at - now)
 
     def _turn(self, latest: float) -> float:
         """Seconds to wait, at least; 0 when the call has begun: no pause comes in between."""
@@ -175,14 +185,20 @@ class Pace:
         return self._has_news(now)
 
     def _has_news(self, now: float) -> bool:
-        if now - self._looked_at < APART or self._common is None:
+        if self._common is None or not self._is_common(now) or now - self._looked_at < APART:
             return False
         self._looked_at = now
         try:
-            return self._common.latest() != self._news
+            latest, held = self._common.look()
         except SyncError as error:
             self._go_alone(now, error)
             return True
+        self._hold(held)
+        return latest != self._news
+
+    def _hold(self, seconds: float) -> None:
+        if seconds:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
 
     def _exchange(self, now: float) -> None:
         """Reports, and takes a new lease."""
@@ -198,8 +214,7 @@ class Pace:
         self._report, self._urgent = Report(), False
         self._wanted, self._wants = report.wants, self._waiting + len(self._began)
         self._reported_at = self._looked_at = now
-        if self._lease.held:
-            self._resume_at = max(self._resume_at, now + self._lease.held)
+        self._hold(self._lease.held)
         self._next = max(self._next, now + self._lease.after) if self._lease.after else self._next
 
     def _share(self, now: float, report: Report) -> tuple[Lease, int]:

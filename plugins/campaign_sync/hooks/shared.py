@@ -40,13 +40,13 @@ class InLedger:
     def share(self, name: str, report: Report, terms: Terms, lasts: float) -> tuple[Lease, int]:
         """A lease for a worker's report, and the number of the latest news."""
 
-        def change(state: str, now: float) -> tuple[str, bool, Lease]:
+        def change(state: str, now: float) -> tuple[str, float, bool, Lease]:
             shares = Shares(state)
             lease, news = shares.share(now, name, report, terms, lasts)
-            return shares.keep(), news, lease
+            return shares.keep(), max(0.0, shares.rate.resume_at), news, lease
 
         return self._rates.change(self._credential, change)
 
-    def latest(self) -> int:
-        """The number of the latest news."""
-        return self._rates.latest(self._credential)
+    def look(self) -> tuple[int, float]:
+        """The number of the latest news, and for how many seconds nobody may call."""
+        return self._rates.look(self._credential)

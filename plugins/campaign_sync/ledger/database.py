@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,20 +210,19 @@ def make_sqlite_transactional(engine: Engine, busy_milliseconds: int) -> None:
 @contextmanager
 def _private_file(path: Path) -> Iterator[None]:
     """Makes the SQLite file and its folder for the owner only; one process at a time (two cannot set WAL)."""
-    try:
-        for folder in reversed([each for each in path.parents if not each.exists()]):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(path.parent, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        remedy = PERMANENT["unable to open database file"]
-        problem = f"cannot be made ({error.strerror})"
-        raise RefusedError("ledger", str(path), None, "", problem, remedy) from error
-    try:
+    with ExitStack() as held:
+        try:
+            for folder in reversed([each for each in path.parents if not each.exists()]):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            lock = os.open(path.parent, os.O_RDONLY)
+            held.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            remedy = PERMANENT["unable to open database file"]
+            problem = f"cannot be made ({error.strerror})"
+            raise RefusedError("ledger", str(path), None, "", problem, remedy) from error
         yield
-    finally:
-        os.close(lock)
 
 
 def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:

@@ -7,7 +7,8 @@ more than some minutes, so the table belongs to no version of the ledger. Not fo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
+    Float,
     MetaData,
     Table,
     Text,
@@ -43,6 +46,7 @@ rates = Table(
     tables,
     Column("credential", Text, primary_key=True),  # a hash
     Column("latest", BigInteger, nullable=False),  # counts what all have to know at once
+    Column("held_until", Float(53), nullable=False),  # in seconds of the database's clock
     Column("state", Text, nullable=False),
 )
 
@@ -54,14 +58,14 @@ class Rates:
         self._url = url
 
     def change(
-        self, credential: str, change: Callable[[str, float], tuple[str, bool, Result]]
+        self, credential: str, change: Callable[[str, float], tuple[str, float, bool, Result]]
     ) -> tuple[Result, int]:
         """Changes a row, one process after the other; returns what `change` made, and the number of the latest news.
 
         Raises a SyncError when the database cannot be reached, or keeps everybody waiting.
 
         :param change: gets the row's state, "" at first, and the database's time in seconds; returns the new state,
-            whether it is news for all, and a result
+            until when nobody may call, whether there is news for all, and a result
         """
         database = _database(self._url, os.getpid())
         row = select(rates.c.latest, rates.c.state, database.seconds).where(rates.c.credential == credential)
@@ -72,21 +76,23 @@ class Rates:
                 )
             found = connection.execute(row.with_for_update()).first()
             if found is None:
-                new = {"credential": credential, "latest": 0, "state": ""}
+                new = {"credential": credential, "latest": 0, "held_until": 0.0, "state": ""}
                 connection.execute(insert_into(connection, rates).values(new).on_conflict_do_nothing())
                 found = connection.execute(row.with_for_update()).one()
             latest, state, now = found
-            state, news, result = change(state, float(now))
+            state, held_until, news, result = change(state, float(now))
             latest += news
             changed = update(rates).where(rates.c.credential == credential)
-            connection.execute(changed.values(latest=latest, state=state))
+            connection.execute(changed.values(latest=latest, held_until=held_until, state=state))
         return result, latest
 
-    def latest(self, credential: str) -> int:
-        """The number of the latest news; reads only, and waits for nobody."""
-        with _database(self._url, os.getpid()).read() as connection:
-            found = connection.execute(select(rates.c.latest).where(rates.c.credential == credential))
-            return int(found.scalar() or 0)
+    def look(self, credential: str) -> tuple[int, float]:
+        """The number of the latest news, and for how many seconds nobody may call; waits for nobody."""
+        database = _database(self._url, os.getpid())
+        row = select(rates.c.latest, rates.c.held_until - database.seconds)
+        with database.look() as connection:
+            found = connection.execute(row.where(rates.c.credential == credential)).first()
+        return (int(found[0]), max(0.0, float(found[1]))) if found else (0, 0.0)
 
 
 class _Kept(Database):
@@ -110,6 +116,17 @@ class _Kept(Database):
             self.seconds = (func.julianday("now") - 2440587.5) * 86400.0
             make_sqlite_transactional(self._engine, 1000 * PATIENCE)
             event.listen(self._engine, "connect", _hurry)
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A connection for one statement, outside of any transaction."""
+        with self._translated():
+            if not self._ready:
+                self._prepare()
+                self._ready = True
+            options = {"isolation_level": "AUTOCOMMIT"} if self.postgres else {}
+            with self._engine.connect().execution_options(**options) as connection:
+                yield connection
 
     def _create_or_check(self) -> None:
         with self._begun("BEGIN IMMEDIATE") as connection:
