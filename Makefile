@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-fast browser check lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-faults test-fast browser check lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -26,7 +26,10 @@ sandbox: venv  ## only the simulated Dynamics 365 and Adobe Campaign, in the for
 	@exec $(BIN)/python -m sandbox $(SEED)
 
 test: dev browser  ## all tests, a file at a time on each core
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/faults
+
+test-faults: dev  ## runs that are killed, repeated and disturbed at every step (TEST_SIZE=nightly: all steps)
+	@$(BIN)/python -m pytest -q tests/faults --numprocesses auto
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"

@@ -28,6 +28,7 @@ from campaign_sync.events.log_file import LogFile
 from campaign_sync.hooks.answers import Answer
 from campaign_sync.hooks.dataverse_activities import AT_ONCE, Activity, _change_set
 from campaign_sync.hooks.dataverse_batch import decoded, encoded
+from campaign_sync.ledger.events import Settled
 from campaign_sync.ledger.ledger import Ledger
 
 import tests.airflow_home  # noqa: F401 - before anything imports Airflow
@@ -87,8 +88,14 @@ def parts(made: Mails, folder: Path) -> None:
         lambda: [ledger.events.settled(FLOW, some) for some in keys],
         lambda _: rows(frames),
     )
-    timed("ledger: settle", lambda: [ledger.events.settle(FLOW, "run", settled=some, **asked) for some in keys],
+    told = [[settled(*event) for event in activities.plain_events(f)] for f in frames]
+    timed("ledger: settle", lambda: [ledger.events.settle(FLOW, "run", settled=some, **asked) for some in told],
           lambda _: rows(frames))  # fmt: skip
+
+
+def settled(key: str, event: dict[str, Any]) -> Settled:
+    """An event that has become an activity."""
+    return Settled(key, event["contact"], event["happened"], event["delivery"], created=True, task=False)
 
 
 def bodies(frame: Any, mapping: EventMapping) -> list[Activity]:

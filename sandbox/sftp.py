@@ -55,6 +55,9 @@ async def listen(world: World, sock: socket.socket, files: Keys) -> asyncssh.SSH
     """Serve the area on a socket."""
     area = area_of(world)
     user_key = asyncssh.read_private_key(files.user).convert_to_public()
+    host = asyncssh.read_private_key(
+        files.host
+    )  # a path would be read and its key checked for every connection
     sessions: set[Any] = set()
 
     def files_of(channel: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
@@ -64,7 +67,7 @@ async def listen(world: World, sock: socket.socket, files: Keys) -> asyncssh.SSH
     return await asyncssh.listen(
         sock=sock,
         server_factory=lambda: Door(world, user_key, sessions),
-        server_host_keys=[str(files.host)],
+        server_host_keys=[host],
         sftp_factory=files_of,
         allow_scp=False,
         kbdint_auth=False,

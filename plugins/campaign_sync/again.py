@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from campaign_sync.consent.run import AGAIN_AT_ONCE
-from campaign_sync.ledger.again import Which, judge_again, make_due, waiting_and_others
+from campaign_sync.consent.reading import Contacts
+from campaign_sync.ledger.again import Which, judge_again, waiting_and_others
 from campaign_sync.ledger.database import Database
 from campaign_sync.mapping.kinds import Kind
-from campaign_sync.run.extract import UNSETTLED_AT_ONCE
+from campaign_sync.run.extract import Source
 
 __all__ = ["Again", "Which", "try_again"]
 
@@ -36,8 +36,8 @@ def try_again(database: Database, flow: str, kind: Kind, which: Which) -> Again:
     """Mark rejected rows so that the next run looks at them as they are then; doing it twice is harmless."""
     if kind == "events":
         return _events(*waiting_and_others(database, flow, which))
-    mark, at_once = (make_due, AGAIN_AT_ONCE) if kind == "opt_outs" else (judge_again, UNSETTLED_AT_ONCE)
-    rows = mark(database, flow, which)
+    at_once = (Contacts if kind == "opt_outs" else Source).AT_ONCE
+    rows = judge_again(database, flow, which)
     if not rows:
         return Again(0, 0, NOTHING)
     told = f"The next run looks at {_counted(rows, kind)} as {'it is' if rows == 1 else 'they are'} then"

@@ -17,5 +17,13 @@ def one_array(values: Any, kind: Any = None) -> pa.Array:
 
     if kind is not None and not len(values):  # an empty frame need not have types
         return pa.array([], kind)
-    made = pa.array(values, kind, from_pandas=True)
-    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+    return in_one_piece(pa.array(values, kind, from_pandas=True))
+
+
+def in_one_piece(array: Any) -> pa.Array:
+    """An array, chunked or not, as one; a single chunk is not copied."""
+    import pyarrow as pa
+
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()

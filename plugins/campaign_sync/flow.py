@@ -122,7 +122,6 @@ def sync_dag(mapping: Mapping) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "ingress"],
         default_args=usual_args(mapping.owner),
     ) as dag:
@@ -161,6 +160,8 @@ def sync_dag(mapping: Mapping) -> DAG:
             # What the batches that did load have left is imported, whatever became of the others.
             settle = SettleOperator(task_id="settle", trigger_rule="all_done_min_one_success")
             load >> settle >> reconcile
+    # Last, or Airflow copies them into every task, a fifth of the parse; a copy: it writes what a form says into it
+    dag.params = deepcopy(PARAMS)
     return dag
 
 
@@ -249,7 +250,7 @@ def broken_dag(path: Path, error: MappingError, *, red: str | None = None) -> DA
     """
     with DAG(
         dag_id_of(path),
-        description=f"BROKEN MAPPING — {error.problem}"[:200],
+        description=f"BROKEN MAPPING — {': '.join(filter(None, (error.key, error.problem)))}"[:200],
         doc_md=f"## This mapping cannot be used\n\n```\n{error}\n```\n\nOther flows are not affected.",
         schedule=red,
         start_date=datetime(2020, 1, 1, tzinfo=UTC),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 LEDGER_CONNECTION = "campaign_sync_ledger"
+BATCH_KEYS = "campaign_sync_batch_keys"  # the connection whose password holds them
 
 
 def mappings_folder(usual: Path) -> Path:
@@ -29,6 +30,16 @@ def storage_root() -> str:
     from airflow.sdk.configuration import conf
 
     return str(conf.get("campaign_sync", "storage", fallback=f"file://{_home() / 'storage'}"))
+
+
+def encrypts_batches() -> bool:
+    """Whether rows at rest are encrypted: `[campaign_sync] encrypt_batches`, by default they are not."""
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("campaign_sync", "encrypt_batches", fallback="false")).strip().lower() in (
+        "true",
+        "1",
+    )
 
 
 def keep_days() -> int:

@@ -43,8 +43,7 @@ class Catalog:
             self.ext = kept["ext"]
             self._prepare(self.published)
             return
-        self.draft = copy.deepcopy(builtin.RESOURCES)
-        self.published = copy.deepcopy(self.draft)
+        self.draft, self.published = copy.deepcopy(builtin.RESOURCES), {}
         self.ext = False
         if self._extended:
             self.declare("profile", builtin.EXTENSION)

@@ -190,7 +190,7 @@ def _printed(boundary: str, answer: Answer, content_id: str | None) -> str:
     if "OData-EntityId" in headers:
         lines.append(f"Location: {headers['OData-EntityId']}")
     lines += [f"{name}: {value}" for name, value in headers.items() if name != "Content-Type"]
-    return _CRLF.join([*lines, "", answer.body or "", ""])
+    return _CRLF.join([*lines, "", answer.text, ""])
 
 
 def _parse(ask: Ask) -> list[Part | Changes]:

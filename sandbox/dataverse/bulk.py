@@ -11,7 +11,7 @@ from sandbox.dataverse.descriptions import PREFIX
 from sandbox.dataverse.errors import refuse
 from sandbox.dataverse.messages import JSON_TYPE, Answer, Ask
 from sandbox.dataverse.payload import read_payload
-from sandbox.dataverse.rights import demand
+from sandbox.dataverse.rights import demand, demand_links
 from sandbox.dataverse.rows import version_of
 from sandbox.dataverse.store import Transaction
 from sandbox.dataverse.upserts import change, insert
@@ -53,7 +53,10 @@ def _targets(ask: Ask, table: Table) -> list[dict[str, Any]]:
 
 def _create(org: Org, tx: Transaction, ask: Ask, table: Table, targets: list[dict[str, Any]]) -> Answer:
     demand(org, ask.caller, table, "create")
-    ids = [create(org, tx, table, read_payload(org, table, item, "create"), ask.caller) for item in targets]
+    payloads = [read_payload(org, table, item, "create") for item in targets]
+    for payload in payloads:
+        demand_links(org, tx.db, ask.caller, table, payload)
+    ids = [create(org, tx, table, payload, ask.caller) for payload in payloads]
     context = f"{org.root}/$metadata#{PREFIX}CreateMultipleResponse"
     return Answer.of({"@odata.context": context, "Ids": ids}, Content_Type=JSON_TYPE)
 
@@ -69,7 +72,9 @@ def _update(org: Org, tx: Transaction, ask: Ask, table: Table, targets: list[dic
         _once(org, seen, row_id)
         if version_of(tx.db, table, row_id) is None:
             raise refuse("ObjectsDoNotExist", table=table.name, id=row_id)
-        update(org, tx, table, row_id, read_payload(org, table, item, "update"), ask.caller)
+        payload = read_payload(org, table, item, "update")
+        demand_links(org, tx.db, ask.caller, table, payload)
+        update(org, tx, table, row_id, payload, ask.caller)
     return Answer(204)
 
 

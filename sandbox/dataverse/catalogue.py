@@ -6,7 +6,7 @@ Not the metadata JSON (definitions, metadata) and not the rows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from sandbox.dataverse.builders import relations_of
 from sandbox.dataverse.columns import Column, Relation, Table, table_from_json, to_json
@@ -59,7 +59,7 @@ class Catalogue:
         while unique.schema in self.relations and self.relations[unique.schema].id != relation.id:
             unique = replace(unique, schema=f"{unique.schema}1", collection=f"{unique.collection}1")
         self.relations[unique.schema] = unique
-        self._store.remember(f"relation:{unique.schema}", asdict(unique))
+        self._store.remember(f"relation:{unique.schema}", vars(unique))
 
     def drop_relation(self, schema: str) -> None:
         self.relations.pop(schema, None)

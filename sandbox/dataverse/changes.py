@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 from sandbox.dataverse.columns import Column, Table
 from sandbox.dataverse.errors import refuse
+from sandbox.dataverse.kept import Page
 from sandbox.dataverse.messages import Answer, Ask
 from sandbox.dataverse.options import MAX_PAGE, Options
 from sandbox.dataverse.pages import Cookie, next_link, read_cookie
-from sandbox.dataverse.reads import context_of, envelope, headers_for, rows_text
+from sandbox.dataverse.reads import context_of, envelope, headers_for, read_page
 from sandbox.dataverse.rights import demand, denied
-from sandbox.dataverse.rows import Selection, chosen_columns, fetch
+from sandbox.dataverse.rows import Selection, chosen_columns
 from sandbox.dataverse.store import physical
 
 if TYPE_CHECKING:
@@ -109,10 +110,9 @@ def _initial_page(
     selection = Selection(order=[(f'r."{table.key}"', False)])
     if cookie.last:
         selection.after(cookie.last)
-    found = fetch(db, table, columns, selection, limit)
-    value = rows_text(org, db, ask, table, columns, found.texts)
-    last = found.last if found.more else None
-    return _page(org, ask, table, cookie, value, last, "rows", found.ids, "")
+    page = read_page(org, db, ask, table, columns, selection, limit)
+    last = page.last if page.more else None
+    return _page(org, ask, table, cookie, page.rows, last, "rows", (page.first_id, page.last_id), "")
 
 
 def _delta_page(
@@ -125,23 +125,28 @@ def _delta_page(
     limit: int,
 ) -> Answer:
     """New and changed rows by version, then deletions (§4.3); both up to the mark taken at the first page."""
-    value, ids, room, start = "", [], limit, cookie.last[0] if cookie.last else cookie.since
+    page, start = Page(b""), cookie.last[0] if cookie.last else cookie.since
     if cookie.phase == "rows":
         selection = Selection(order=[("r.versionnumber", False)])
         selection.add("r.versionnumber > ?", start)
         selection.add("r.versionnumber <= ?", cookie.ceiling)
-        found = fetch(db, table, columns, selection, limit)
-        value, ids = rows_text(org, db, ask, table, columns, found.texts), found.ids
-        if found.more:
-            return _page(org, ask, table, cookie, value, found.last, "rows", ids, "/$delta")
-        room, start = limit - len(ids), cookie.since
+        page = read_page(org, db, ask, table, columns, selection, limit)
+        if page.more:
+            edges = (page.first_id, page.last_id)
+            return _page(org, ask, table, cookie, page.rows, page.last, "rows", edges, "/$delta")
+        start = cookie.since
+    room = limit - page.count
     gone = _deletions(org, db, table, start, cookie.ceiling, room + 1)
     more = len(gone) > room
     gone = gone[:room]
-    texts = [value, *(_deleted(org, table, row_id) for row_id, _ in gone)]
+    texts = [page.rows, *(_deleted(org, table, row_id).encode() for row_id, _ in gone)]
     last = (gone[-1][1] if gone else start,) if more else None
-    ids = [*ids, *(row_id for row_id, _ in gone)]
-    return _page(org, ask, table, cookie, ",".join(t for t in texts if t), last, "deletions", ids, "/$delta")
+    ids = (
+        [page.first_id, page.last_id, *(row_id for row_id, _ in gone)] if page.count else [i for i, _ in gone]
+    )
+    edges = (ids[0], ids[-1]) if ids else ("", "")
+    rows = b",".join(text for text in texts if text)
+    return _page(org, ask, table, cookie, rows, last, "deletions", edges, "/$delta")
 
 
 def _deletions(
@@ -165,10 +170,10 @@ def _page(
     ask: Ask,
     table: Table,
     cookie: Cookie,
-    value: str,
+    rows: bytes,
     last: tuple[Any, ...] | None,
     phase: str,
-    ids: list[str],
+    edges: tuple[str, str],
     suffix: str,
 ) -> Answer:
     """A page with its next link, or the last one with the delta link (§4.2)."""
@@ -176,13 +181,12 @@ def _page(
     tail: dict[str, Any] = {}
     if last is not None:
         following = Cookie(cookie.page + 1, last, True, cookie.since, cookie.ceiling, cookie.moment, phase)
-        edges = (ids[0], ids[-1]) if ids else ("", "")
         tail["@odata.nextLink"] = next_link(
             org.root, table.set_name, table.key, ask.options, following, *edges
         )
     elif not (ask.prefer.annotations is not None and org.option("annotations_lose_delta_link")):
         head["@odata.deltaLink"] = delta_link(org, table, ask.options, cookie)
-    return Answer(200, envelope(head, value, tail), headers_for(ask.prefer))
+    return Answer(200, envelope(head, rows, tail), headers_for(ask.prefer))
 
 
 def delta_link(org: Org, table: Table, options: Options, cookie: Cookie) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -149,7 +149,12 @@ class Table:
 
 
 def to_json(table: Table) -> dict[str, Any]:
-    return asdict(table)
+    """What is kept of a table. It shares the table's values: to be written, not to be changed."""
+    columns = {
+        name: {**vars(column), "options": [vars(option) for option in column.options]}
+        for name, column in table.columns.items()
+    }
+    return {**vars(table), "columns": columns, "keys": [vars(key) for key in table.keys]}
 
 
 def table_from_json(data: dict[str, Any]) -> Table:

@@ -54,11 +54,16 @@ class Ask:
 
 @dataclass
 class Answer:
-    """One answer; `body` is text that is JSON already, or None."""
+    """One answer; `body` is text that is JSON already, or such text in UTF-8, or None."""
 
     status: int = 204
-    body: str | None = None
+    body: str | bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The body as text; empty if there is none."""
+        return self.body.decode() if isinstance(self.body, bytes) else self.body or ""
 
     @classmethod
     def of(cls, content: Any, status: int = 200, **headers: str) -> Answer:

@@ -15,6 +15,7 @@ from sandbox.dataverse import choices  # noqa: F401  declares the switches
 from sandbox.dataverse.catalogue import Catalogue
 from sandbox.dataverse.columns import Table, stable_id
 from sandbox.dataverse.errors import refuse
+from sandbox.dataverse.kept import KeptPages
 from sandbox.dataverse.limits import Limits
 from sandbox.dataverse.rights import Role
 from sandbox.dataverse.store import Store
@@ -37,6 +38,7 @@ class Org:
     catalogue: Catalogue
     role: Role
     limits: Limits
+    pages: KeptPages
     jobs: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     counts: dict[str, tuple[float, int]] = field(default_factory=dict)
     oldest_token: int = 0
@@ -82,7 +84,7 @@ def organisation(world: World) -> Org:
 def _open(world: World) -> Org:
     world.directory.mkdir(parents=True, exist_ok=True)
     store = Store(world.directory / "dataverse.db")
-    org = Org(world, store, Catalogue(store), Role(), Limits(world))
+    org = Org(world, store, Catalogue(store), Role(), Limits(world), KeptPages(world.directory))
     _settle(org)
     return org
 
@@ -92,6 +94,7 @@ def close(world: World) -> None:
     org = world.systems.pop("dataverse", None)
     if org is not None:
         org.store.close()
+        org.pages.close()
 
 
 def reset(world: World) -> None:

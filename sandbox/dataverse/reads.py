@@ -12,13 +12,14 @@ from sandbox.dataverse.annotations import annotate
 from sandbox.dataverse.columns import Column, Table
 from sandbox.dataverse.errors import refuse
 from sandbox.dataverse.exact import dump_rows, load_rows
+from sandbox.dataverse.kept import Page
 from sandbox.dataverse.messages import JSON_TYPE, Answer, Ask
 from sandbox.dataverse.odata import parse_filter, parse_orderby
 from sandbox.dataverse.options import MAX_PAGE, Options, Prefer
 from sandbox.dataverse.pages import Cookie, next_link, read_cookie
 from sandbox.dataverse.query import Compiler, order_expression, visible_column
 from sandbox.dataverse.rights import Caller, demand
-from sandbox.dataverse.rows import Found, Selection, chosen_columns, count, fetch, fetch_one, version_of
+from sandbox.dataverse.rows import Selection, chosen_columns, count, fetch, fetch_one, row_query, version_of
 
 if TYPE_CHECKING:
     from sandbox.dataverse.org import Org
@@ -73,8 +74,7 @@ def collection(org: Org, ask: Ask, table: Table, within: tuple[str, list[Any]] |
         total = count(db, table, selection, _COUNT_CAP + 1) if options.count else -1
         if cookie is not None:
             selection.after(cookie.last)
-        found = fetch(db, table, columns, selection, limit) if limit else Found([], [], (), False)
-        value = rows_text(org, db, ask, table, columns, found.texts)
+        page = read_page(org, db, ask, table, columns, selection, limit) if limit else Page(b"")
     head: dict[str, Any] = {"@odata.context": context_of(org, table, options)}
     if options.count:
         head["@odata.count"] = min(total, _COUNT_CAP)
@@ -83,12 +83,12 @@ def collection(org: Org, ask: Ask, table: Table, within: tuple[str, list[Any]] |
         head["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = total > _COUNT_CAP
         head["@Microsoft.Dynamics.CRM.globalmetadataversion"] = org.catalogue.version()
     tail = {}
-    if found.more and pages:
-        following = Cookie((cookie.page if cookie else 1) + 1, found.last)
+    if page.more and pages:
+        following = Cookie((cookie.page if cookie else 1) + 1, page.last)
         tail["@odata.nextLink"] = next_link(
-            org.root, table.set_name, table.key, options, following, found.ids[0], found.ids[-1]
+            org.root, table.set_name, table.key, options, following, page.first_id, page.last_id
         )
-    return Answer(200, envelope(head, value, tail), headers_for(prefer))
+    return Answer(200, envelope(head, page.rows, tail), headers_for(prefer))
 
 
 def _page_size(options: Options, prefer: Prefer) -> tuple[int, bool]:
@@ -96,6 +96,30 @@ def _page_size(options: Options, prefer: Prefer) -> tuple[int, bool]:
     if prefer.page_size is None and options.top is not None:
         return min(options.top, MAX_PAGE), False
     return min(prefer.page_size or MAX_PAGE, MAX_PAGE), True
+
+
+def read_page(
+    org: Org,
+    db: sqlite3.Connection,
+    ask: Ask,
+    table: Table,
+    columns: Sequence[Column],
+    selection: Selection,
+    limit: int,
+) -> Page:
+    """Up to `limit` rows as a client gets them; plain ones are made once as long as nothing changes."""
+    plain = ask.prefer.annotations is None and ask.options.get("$expand") is None
+    state = org.store.state(db) if plain else None
+    question = (row_query(table, columns, selection, limit), *selection.parameters)
+    if state is not None and (kept := org.pages.find(state, question)):
+        return kept
+    found = fetch(db, table, columns, selection, limit)
+    rows = rows_text(org, db, ask, table, columns, found.texts).encode()
+    edges = (found.ids[0], found.ids[-1]) if found.ids else ("", "")
+    page = Page(rows, len(found.ids), *edges, found.last, found.more)
+    if state is not None:
+        org.pages.keep(state, question, page)
+    return page
 
 
 def rows_text(
@@ -110,11 +134,11 @@ def rows_text(
     return dump_rows(rows)
 
 
-def envelope(head: dict[str, Any], value: str, tail: dict[str, Any]) -> str:
+def envelope(head: dict[str, Any], rows: bytes, tail: dict[str, Any]) -> bytes:
     """Put a collection answer together around rows that are text already."""
     start = json.dumps(head, ensure_ascii=False)[:-1]
     end = f", {json.dumps(tail, ensure_ascii=False)[1:]}" if tail else "}"
-    return f'{start}, "value":[{value}]{end}'
+    return b"".join((start.encode(), b', "value":[', rows, b"]", end.encode()))
 
 
 def total(org: Org, ask: Ask, table: Table) -> Answer:

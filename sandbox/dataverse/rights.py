@@ -10,21 +10,27 @@ from sandbox.dataverse.columns import Table, stable_id
 from sandbox.dataverse.errors import Refusal, refuse
 
 if TYPE_CHECKING:
-    from sandbox.dataverse.org import Org
+    import sqlite3
 
-VERBS = ("read", "create", "write", "delete")
+    from sandbox.dataverse.org import Org
+    from sandbox.dataverse.payload import Payload
+
+VERBS = ("read", "create", "write", "delete", "append", "appendto", "assign")
+ACTIVITY = "activitypointer"  # whose privileges all activity tables have (§9.2)
 DEPTHS = ("none", "user", "organisation")
 
 
 @dataclass
 class Role:
-    """Per table and verb a depth; what is not named is allowed for the whole organisation."""
+    """Per table and verb a depth; what neither a table nor `*` names is allowed for the whole organisation."""
 
     depths: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def depth(self, table: str, verb: str) -> str:
-        named = self.depths.get(table, self.depths.get("*", {}))
-        return named.get(verb, "organisation")
+    def depth(self, table: Table, verb: str) -> str:
+        named = (table.name, *([ACTIVITY] if table.activity else []), "*")
+        return next(
+            (self.depths[each][verb] for each in named if verb in self.depths.get(each, {})), DEPTHS[-1]
+        )
 
     def set(self, table: str, verbs: Mapping[str, Any]) -> None:
         """Set depths; raise ValueError on a word that is none."""
@@ -83,17 +89,40 @@ def demand(org: Org, caller: Caller, table: Table, verb: str) -> str:
     """Return the depth of a privilege, or refuse with PrivilegeDenied."""
     if not org.option("privileges"):
         return "organisation"
-    depth = org.role.depth(table.name, verb)
+    depth = org.role.depth(table, verb)
     if depth == "none":
         raise denied(caller, table, verb)
     return depth
+
+
+def demand_links(org: Org, db: sqlite3.Connection, caller: Caller, table: Table, payload: Payload) -> None:
+    """What the lookups in a body need: Append here and Append To there, Assign for another owner (§9.4)."""
+    for name, row_id in payload.values.items():
+        column = table.columns.get(name)
+        if column is None or not column.is_lookup or row_id is None:
+            continue
+        if name == "ownerid":
+            if row_id != caller.id and "user" in (
+                demand(org, caller, table, "assign"),
+                demand(org, caller, table, "create"),
+            ):
+                raise denied(caller, table, "assign")
+            continue
+        target = org.table(payload.kinds.get(name) or column.targets[0])
+        demand(org, caller, table, "append")
+        if demand(org, caller, target, "appendto") == "user" and target.owned:
+            found = db.execute(
+                f'SELECT ownerid FROM "t_{target.name}" WHERE "{target.key}" = ?', (row_id,)
+            ).fetchone()
+            if found is not None and found[0] != caller.id:
+                raise denied(caller, target, "appendto")
 
 
 def denied(caller: Caller, table: Table, verb: str) -> Refusal:
     return refuse(
         "PrivilegeDenied",
         user=caller.id,
-        verb=verb.capitalize(),
+        verb={"appendto": "AppendTo"}.get(verb, verb.capitalize()),
         schema=table.schema,
         otc=table.otc,
         privilege=stable_id("privilege", verb, table.name),

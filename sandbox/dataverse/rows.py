@@ -84,19 +84,23 @@ class Found:
     more: bool
 
 
-def fetch(
-    db: sqlite3.Connection, table: Table, columns: Sequence[Column], selection: Selection, limit: int
-) -> Found:
-    """Up to `limit` rows; the sort always ends in the primary key, so that pages join up."""
+def row_query(table: Table, columns: Sequence[Column], selection: Selection, limit: int) -> str:
+    """SQL for rows as JSON text, key and sort values; one row more than `limit`."""
     order = ", ".join(
         f"{expression}{' DESC' if descending else ''}" for expression, descending in selection.order
     )
     sorts = "".join(f", {expression}" for expression, _ in selection.order)
-    sql = (
+    return (
         f'SELECT {json_expression(table, columns)}, r."{table.key}"{sorts} FROM {physical(table.name)} r'
         f"{selection.where}{' ORDER BY ' + order if order else ''} LIMIT {limit + 1}"
     )
-    rows = db.execute(sql, selection.parameters).fetchall()
+
+
+def fetch(
+    db: sqlite3.Connection, table: Table, columns: Sequence[Column], selection: Selection, limit: int
+) -> Found:
+    """Up to `limit` rows; the sort always ends in the primary key, so that pages join up."""
+    rows = db.execute(row_query(table, columns, selection, limit), selection.parameters).fetchall()
     more = len(rows) > limit
     rows = rows[:limit]
     return Found(

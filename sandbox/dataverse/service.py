@@ -53,7 +53,7 @@ def _response(answer: Answer) -> Response:
     headers |= answer.headers
     if answer.body is not None:
         headers.setdefault("Content-Type", JSON_TYPE)
-    body = b"" if answer.body is None else answer.body.encode()
+    body = answer.body if isinstance(answer.body, bytes) else answer.text.encode()
     return Response(body, answer.status, headers)
 
 

@@ -214,7 +214,9 @@ def query_by_sql(org: Org, ask: Ask, table: Table) -> Answer:
         with org.store.read() as db:
             number = db.execute(f"SELECT count(*) {source}", statement.parameters).fetchone()[0]
         return Answer(
-            200, envelope(head, json.dumps({statement.count_as: number}), {}), headers_for(ask.prefer)
+            200,
+            envelope(head, json.dumps({statement.count_as: number}).encode(), {}),
+            headers_for(ask.prefer),
         )
     cookie = read_cookie(table.set_name, ask.options)
     skip = cookie.last[0] if cookie else 0
@@ -241,4 +243,6 @@ def query_by_sql(org: Org, ask: Ask, table: Table) -> Answer:
         tail["@odata.nextLink"] = next_link(
             org.root, table.set_name, table.key, ask.options, following, rows[0][1], rows[-1][1]
         )
-    return Answer(200, envelope(head, ",".join(row[0] for row in rows), tail), headers_for(ask.prefer))
+    return Answer(
+        200, envelope(head, ",".join(row[0] for row in rows).encode(), tail), headers_for(ask.prefer)
+    )

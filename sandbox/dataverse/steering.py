@@ -157,7 +157,10 @@ def _add_key(org: Org, table: Table, wanted: dict[str, Any]) -> Table:
 
 
 def privileges(org: Org, content: dict[str, Any]) -> dict[str, Any]:
-    """The role: {"table", "read"|"create"|"write"|"delete": none, user, organisation}; {"reset": true}."""
+    """The role: {"table" (or *), "read"|"create"|"write"|"delete"|"append"|"appendto"|"assign": a depth}.
+
+    Depths are none, user, organisation. All activity tables have the rights of activitypointer, unless they are named. {"reset": true} allows everything.
+    """
     if content.get("reset"):
         org.role.depths.clear()
     elif "table" in content:

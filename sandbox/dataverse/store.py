@@ -145,6 +145,12 @@ class Store:
     def high_water(self, db: sqlite3.Connection) -> int:
         return int(db.execute("SELECT value FROM org WHERE name = 'version'").fetchone()[0])
 
+    def state(self, db: sqlite3.Connection) -> tuple[Any, ...] | None:
+        """What changes with every row and every definition; None inside a transaction that writes."""
+        if db is self._writer:
+            return None
+        return tuple(db.execute("SELECT value FROM org WHERE name IN ('version', 'metadata') ORDER BY name"))
+
     def remember(self, name: str, value: Any) -> None:
         with self.write() as transaction:
             transaction.db.execute("INSERT OR REPLACE INTO org VALUES (?, ?)", (name, json.dumps(value)))

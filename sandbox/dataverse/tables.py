@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from sandbox.dataverse.builders import (
     ACTIVE_INACTIVE,
     activity_columns,
@@ -207,6 +209,7 @@ def _activitypointer() -> Table:
     )
 
 
-def stock_tables() -> list[Table]:
+@cache
+def stock_tables() -> tuple[Table, ...]:
     """Every table that exists before anybody creates one."""
-    return [_account(), _contact(), _task(), _activitypointer(), *platform_tables()]
+    return (_account(), _contact(), _task(), _activitypointer(), *platform_tables())

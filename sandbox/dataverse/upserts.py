@@ -12,7 +12,7 @@ from sandbox.dataverse.messages import Answer, Ask
 from sandbox.dataverse.odata import Literal
 from sandbox.dataverse.payload import Payload, read_payload, resolve_reference, set_lookup
 from sandbox.dataverse.reads import check_access, headers_for, row_text
-from sandbox.dataverse.rights import demand
+from sandbox.dataverse.rights import demand, demand_links
 from sandbox.dataverse.rows import chosen_columns, version_of
 from sandbox.dataverse.store import Transaction
 from sandbox.dataverse.writes import create, delete, update
@@ -33,6 +33,7 @@ def post_row(org: Org, ask: Ask, table: Table) -> Answer:
     demand(org, ask.caller, table, "create")
     with org.store.write() as tx:
         payload = read_payload(org, table, ask.json(table.set_name), "create")
+        demand_links(org, tx.db, ask.caller, table, payload)
         row_id = create(org, tx, table, payload, ask.caller)
         return _answer(org, tx, ask, table, row_id, row_id, created=True)
 
@@ -70,6 +71,7 @@ def change(
     demand(org, ask.caller, table, "write")
     check_access(org, tx.db, ask.caller, table, row_id, "write")
     payload = read_payload(org, table, body, "update")
+    demand_links(org, tx.db, ask.caller, table, payload)
     if isinstance(key, dict):
         for name in keys.stored_key(org, table, key):
             payload.values.pop(name, None)
@@ -81,6 +83,7 @@ def insert(org: Org, tx: Transaction, ask: Ask, table: Table, key: Any, body: di
     """The create half; the value in the body wins over the one in the URL (§5)."""
     demand(org, ask.caller, table, "create")
     payload = read_payload(org, table, body, "create")
+    demand_links(org, tx.db, ask.caller, table, payload)
     if isinstance(key, str):
         payload.values[table.key] = key
     else:
@@ -102,6 +105,9 @@ def _preconditions(
         raise refuse("RecordExists")
     if match is None:
         return
+    demand(
+        org, ask.caller, table, "read"
+    )  # unsaid anywhere: the harsher way, as a version is a thing to be read
     if match != "*" and not table.optimistic:
         raise refuse("OptimisticConcurrencyNotEnabled", table=table.name)
     if row_id is None:
@@ -156,7 +162,9 @@ def _set(org: Org, ask: Ask, table: Table, inside: str, body: dict[str, Any]) ->
     with org.store.write() as tx:
         row_id = existing(org, table, inside)
         check_access(org, tx.db, ask.caller, table, row_id, "write")
-        update(org, tx, table, row_id, read_payload(org, table, body, "update"), ask.caller)
+        payload = read_payload(org, table, body, "update")
+        demand_links(org, tx.db, ask.caller, table, payload)
+        update(org, tx, table, row_id, payload, ask.caller)
     return Answer(204)
 
 

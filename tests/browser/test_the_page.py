@@ -1,4 +1,5 @@
-"""What people do with the page, in a real browser, inside the UI of a running Airflow, in both themes.
+"""What people do with the page, in a real browser, inside the UI of a running Airflow, in both themes; by day in the
+dark one only the tasks with colours of their own.
 
 Each task leaves a screenshot below `.local/screenshots` and is looked at by axe: nothing serious may keep people out.
 """
@@ -26,6 +27,7 @@ expect = playwright.expect
 # --- what is going on --------------------------------------------------------------------------------------
 
 
+@pytest.mark.colours
 def test_finds_the_flow_that_failed_and_its_run_in_airflow(admin):
     expect(admin.card(EVENTS)).to_contain_text("Failed")
     admin.keeps("find the failed flow")
@@ -46,6 +48,7 @@ def test_reads_what_the_last_run_did(admin):
     admin.keeps("what a run did")
 
 
+@pytest.mark.colours
 def test_sees_the_runs_as_a_chart(admin):
     admin.link(CONTACTS).click()
     admin.sees("Runs")
@@ -54,8 +57,10 @@ def test_sees_the_runs_as_a_chart(admin):
     admin.keeps("the chart of runs")
 
 
+@pytest.mark.colours
 def test_is_told_what_is_wrong_with_a_mapping(admin):
     expect(admin.card(BROKEN)).to_contain_text("Broken mapping")
+    expect(admin.card(BROKEN)).to_contain_text("map: missing")
     admin.link(BROKEN).click()
     admin.sees("This mapping cannot be used")
     expect(admin.row("extract.tabel")).to_contain_text("2")
@@ -277,6 +282,7 @@ def test_is_told_that_airflow_does_not_answer_and_tries_again(admin):
 # --- one contact, approvals, preview -----------------------------------------------------------------------
 
 
+@pytest.mark.colours
 @pytest.mark.parametrize(
     "key, said", [(TOO_LONG, "Rejected"), (there.NO_ADDRESS, "Rejected"), (NOBODY, "Never seen")]
 )
@@ -297,11 +303,12 @@ def test_asks_about_a_contact_on_the_phone(with_a_phone):
     with_a_phone.keeps("a contact on the phone")
 
 
+@pytest.mark.colours
 def test_sees_what_a_guard_holds_and_where_to_decide(admin):
     admin.link(re.compile("^Approvals")).click()
-    admin.sees(VENDORS)
+    admin.sees("2 of 4 records in Campaign would be deleted: the mapping allows 1")
     admin.button("Show keys").click()
-    expect(admin.page.get_by_role("listitem").filter(has=admin.page.locator("code")).first).to_be_visible()
+    expect(admin.page.locator(".keys").get_by_role("link")).to_have_count(2)
     admin.keeps("approvals")
     admin.link("Decide in Airflow").click()
     expect(admin.tab).to_have_url(re.compile(f"/dags/{VENDORS}/runs/.+/required_actions"))
@@ -316,14 +323,19 @@ def test_previews_an_edited_mapping_and_is_shown_its_mistakes(admin):
     text = mapping.input_value()
     mapping.fill(text.replace("table: contact", "tabel: contact"))
     admin.button("Preview").click()
-    admin.reads("This mapping cannot be used yet.")
+    expect(heading(admin, "This mapping cannot be used yet")).to_be_focused()
     admin.keeps("a mistake in an edited mapping")
     mapping.fill(text.replace("{from: firstname, using: [trim]}", "salutation"))
     admin.button("Preview").click()
+    expect(heading(admin, re.compile("^1 row: "))).to_be_focused(timeout=90_000)  # it may take a minute
+    expect(heading(admin, re.compile("^1 row: "))).to_be_in_viewport()
     expect(admin.row("salutation").first).to_be_visible()
     admin.reads(TOO_LONG)
-    admin.button("Preview").scroll_into_view_if_needed()
     admin.keeps("a preview")
+
+
+def heading(person: Any, name: str | re.Pattern[str]) -> Any:
+    return person.page.get_by_role("heading", name=name)
 
 
 # --- what somebody may do ----------------------------------------------------------------------------------
@@ -372,11 +384,15 @@ def test_has_a_rejected_row_tried_again(admin):
     admin.go_to(f"rows?flow={STORES}")
     admin.sees("Rejected and parked rows")
     admin.button(re.compile("^Try again [0-9a-f-]{36}$")).click()
-    admin.reads("Try this row again?")
+    admin.reads("Try this row again?", re.compile("^It is read anew in Dynamics"))
     admin.keeps("try again")
     admin.page.get_by_role("dialog").get_by_role("button", name="Try again").click()
     expect(admin.page.get_by_role("dialog")).to_have_count(0)
     expect(admin.page.locator("#told")).not_to_be_empty()
+    admin.button(re.compile("^Show the source row [0-9a-f-]{36}$")).click()
+    admin.reads("Show the row in Dynamics?")
+    expect(admin.page.locator("#told")).to_be_empty()
+    admin.tab.keyboard.press("Escape")
 
 
 def test_looks_at_the_source_row_of_a_key_with_the_keyboard(admin):
@@ -400,7 +416,8 @@ def test_a_viewer_sees_everything_and_is_offered_nothing_to_do(viewer):
     expect(viewer.page.get_by_role("button", name=re.compile("again|source", re.IGNORECASE))).to_have_count(0)
     viewer.keeps("a viewer")
     viewer.go_to(f"preview?flow={CONTACTS}")
-    viewer.reads("Ask an administrator of Airflow for the right.")
+    viewer.reads(f"A preview needs the right to edit the DAG of {CONTACTS}, which you do not have.")
+    expect(viewer.page.get_by_role("textbox")).to_have_count(0)
     viewer.keeps("a viewer may not preview")
 
 

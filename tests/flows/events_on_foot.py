@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.flows.on_foot import _execute, _Returned, forget_masks
+from tests.flows.on_foot import Task, as_dict, execute, forget_masks
 
 
 class EventsOnFoot:
     """One run, task by task, so that something may happen between them.
 
-    :param goes_on: a task that has returned in a run of this id is not executed again, as Airflow goes on after a kill.
+    :param task: how its tasks are executed; once each, unless it is said.
     """
 
-    def __init__(self, mapping_file: Path, run_id: str, *, goes_on: bool = False) -> None:
+    def __init__(self, mapping_file: Path, run_id: str, *, task: Task | None = None) -> None:
         from campaign_sync.events.file import load_events
 
         forget_masks()
@@ -27,7 +26,7 @@ class EventsOnFoot:
         self.batches: list[dict[str, Any]] = []
         self.checked: list[dict[str, Any]] = []
         self.loaded: list[dict[str, Any] | None] = []
-        self._task = _Returned(self.mapping.name, run_id) if goes_on else _execute
+        self._task = task or execute
 
     def extract(self) -> None:
         """Take the files."""
@@ -46,8 +45,7 @@ class EventsOnFoot:
         self.checked = []
         for batch in self.batches:
             for step in STEPS:
-                take = partial(step_events, batch, step, self.log)
-                batch = self._task(f"{step}{batch['number']}", lambda: take().as_dict())  # noqa: B023
+                batch = self._task(f"{step}{batch['number']}", as_dict(step_events, batch, step, self.log))
             self.checked.append(batch)
 
     def load(self) -> None:
@@ -55,7 +53,7 @@ class EventsOnFoot:
         from campaign_sync.events.run import load_events
 
         self.loaded = [
-            self._task(f"load{batch['number']}", lambda: load_events(batch, self.log).as_dict())  # noqa: B023
+            self._task(f"load{batch['number']}", as_dict(load_events, batch, self.log))
             for batch in self.checked
         ]
 

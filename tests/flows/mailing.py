@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.flows.events_on_foot import EventsOnFoot
+from tests.flows.on_foot import Returned, Task, execute
 from tests.flows.real_airflow import RealAirflow, Run
 from tests.flows.systems import Systems
 from tests.sandbox.sftp_session import names, upload
@@ -147,6 +148,7 @@ class Mailing:
         return list(found)
 
 
-def walk(mailing: Mailing, run_id: str, **how: Any) -> dict[str, Any]:
-    """A run without Airflow around it; reconcile's report."""
-    return EventsOnFoot(mailing.mapping, run_id, **how).walk()
+def walk(mailing: Mailing, run_id: str, *, goes_on: bool = False, task: Task | None = None) -> dict[str, Any]:
+    """A run without Airflow around it, or, if it goes on, the tasks that are left of it; reconcile's report."""
+    task = task or (Returned(FLOW, run_id) if goes_on else execute)
+    return EventsOnFoot(mailing.mapping, run_id, task=task).walk()

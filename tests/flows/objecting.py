@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.on_foot import Task, as_dict, execute, forget_masks
 from tests.flows.real_airflow import RealAirflow, Run
 from tests.flows.systems import Systems
 from tests.sandbox.sftp_session import names, upload
@@ -150,16 +151,22 @@ class OnFoot:
     """One run of the flow, step by step in this process."""
 
     def __init__(
-        self, mapping_file: Path, run_id: str, run_type: str = "scheduled", interval: Any = None, **form: Any
+        self,
+        mapping_file: Path,
+        run_id: str,
+        run_type: str = "scheduled",
+        interval: Any = None,
+        *,
+        task: Task | None = None,
+        **form: Any,
     ):
         import logging
         from types import SimpleNamespace
 
         from campaign_sync.consent.file import load_opt_outs
 
-        from tests.flows.on_foot import forget_masks
-
         forget_masks()
+        self._task = task or execute
         self.mapping, self.log = load_opt_outs(mapping_file), logging.getLogger("on_foot")
         start, end = interval or (None, None)
         self.context: Any = {
@@ -177,11 +184,15 @@ class OnFoot:
         from campaign_sync.consent.run import extract_opt_outs, step_opt_outs
         from campaign_sync.rows.steps import STEPS
 
-        self.batches = [each.as_dict() for each in extract_opt_outs(self.mapping, self.context, self.log)]
+        def extract() -> Any:
+            return [each.as_dict() for each in extract_opt_outs(self.mapping, self.context, self.log)]
+
+        self.batches = self._task("extract", extract)
         self.guarded = []
         for batch in self.batches:
             for step in STEPS:
-                batch = step_opt_outs(batch, step, self.log).as_dict()
+                name = f"{step}{batch['number']}"
+                batch = self._task(name, as_dict(step_opt_outs, batch, step, self.log))
             self.guarded.append(batch)
 
     def guard(self, answer: bool | None = None) -> Any:
@@ -191,7 +202,8 @@ class OnFoot:
 
         if not self.guarded:
             return None
-        self.guarded, question = guard_opt_outs(self.guarded, self.context, self.log)
+        guarded = self.guarded
+        self.guarded, question = self._task("guard", lambda: guard_opt_outs(guarded, self.context, self.log))
         if question is not None:
             self.guarded = guard_answered(answer, self.context, self.log)
         return question
@@ -203,7 +215,8 @@ class OnFoot:
         self.loaded = []
         for batch in self.guarded:
             between()
-            self.loaded.append(load_opt_outs(batch, self.log).as_dict())
+            name = f"load{batch['number']}"
+            self.loaded.append(self._task(name, as_dict(load_opt_outs, batch, self.log)))
 
     def reconcile(self) -> dict[str, Any]:
         """End the run; its report."""

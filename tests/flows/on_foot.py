@@ -15,6 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+#: Takes the name of a task and what it does, and returns what it returned.
+Task = Callable[[str, Callable[[], Any]], Any]
+
 KILLED = 57  # the exit code of a process that was killed at the appointed point
 
 
@@ -29,7 +32,7 @@ class Asked(Exception):
 class OnFoot:
     """One run, step by step, so that something may happen between its steps.
 
-    :param goes_on: a task that has returned in a run of this id is not executed again, as Airflow goes on after a kill.
+    :param task: how its tasks are executed; once each, unless it is said.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class OnFoot:
         run_type: str = "scheduled",
         interval: tuple[datetime | None, datetime | None] | None = None,
         *,
-        goes_on: bool = False,
+        task: Task | None = None,
         **form: Any,
     ) -> None:
         from campaign_sync.mapping.file import load_mapping
@@ -56,7 +59,7 @@ class OnFoot:
         self.batches: list[dict[str, Any]] = []
         self.guarded: list[dict[str, Any]] = []
         self.loaded: list[dict[str, Any] | None] = []
-        self._task = _Returned(self.mapping.name, run_id) if goes_on else _execute
+        self._task = task or execute
 
     def read(self) -> None:
         """Extract, and every step of each batch up to the guard."""
@@ -77,7 +80,7 @@ class OnFoot:
         for batch in self.batches:
             for step in STEPS:
                 name = f"{step}{batch['number']}"
-                batch = self._task(name, lambda: step_batch(batch, step, self.log).as_dict())  # noqa: B023
+                batch = self._task(name, as_dict(step_batch, batch, step, self.log))
             self.guarded.append(batch)
 
     def guard(self) -> None:
@@ -93,7 +96,7 @@ class OnFoot:
         for batch in self.guarded:
             between()
             name = f"load{batch['number']}"
-            self.loaded.append(self._task(name, lambda: load_batch(batch, self.log).as_dict()))  # noqa: B023
+            self.loaded.append(self._task(name, as_dict(load_batch, batch, self.log)))
 
     def settle(self) -> None:
         """Have what went by file imported."""
@@ -141,21 +144,29 @@ def walk(
     run_type: str = "scheduled",
     interval: tuple[datetime | None, datetime | None] | None = None,
     goes_on: bool = False,
+    task: Task | None = None,
     **form: Any,
 ) -> dict[str, Any]:
     """Take all steps of one run, or, if it goes on, those that are left of it; return reconcile's report.
 
     Raises Asked after a person has said no to the guard, and whatever extract and reconcile raise.
     """
-    return OnFoot(mapping_file, run_id, run_type, interval, goes_on=goes_on, **form).walk()
+    task = task or (Returned(mapping_file.stem, run_id) if goes_on else execute)
+    return OnFoot(mapping_file, run_id, run_type, interval, task=task, **form).walk()
 
 
-def _execute(_: str, execute: Callable[[], Any]) -> Any:
-    return execute()
+def as_dict(step: Callable[..., Any], *given: Any) -> Callable[[], Any]:
+    """What a task does that returns a batch."""
+    return lambda: step(*given).as_dict()
 
 
-class _Returned:
-    """What the tasks of a run returned, kept as Airflow keeps it."""
+def execute(_: str, work: Callable[[], Any]) -> Any:
+    """A task is executed once."""
+    return work()
+
+
+class Returned:
+    """A task that has returned in a run of this id is not executed again, as Airflow goes on after a kill."""
 
     def __init__(self, flow: str, run_id: str) -> None:
         from campaign_sync.settings import storage_root
@@ -163,10 +174,10 @@ class _Returned:
         self.folder = Path(storage_root().removeprefix("file://")).with_name("returned") / flow / run_id
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, task: str, execute: Callable[[], Any]) -> Any:
+    def __call__(self, task: str, work: Callable[[], Any]) -> Any:
         file = self.folder / f"{task}.json"
         if not file.exists():
-            value = json.dumps(execute())
+            value = json.dumps(work())
             file.write_text(value)
         return json.loads(file.read_text())
 
@@ -182,7 +193,8 @@ async def _triggered(wait: dict[str, Any]) -> Any:
     return events[0]
 
 
-def _in_a_process(work: Callable[[], Any]) -> int:
+def in_a_process(work: Callable[[], Any]) -> int:
+    """Begin work in a process of its own; its id."""
     child = os.fork()  # as Airflow makes the processes of its tasks
     if not child:
         try:
@@ -218,7 +230,7 @@ class Paused:
             setattr(owner, name, stopping)
             work()
 
-        self._pid = _in_a_process(paused)
+        self._pid = in_a_process(paused)
         os.close(self._arrived)
         os.close(self._answer)
         arrived = os.read(there, 1)
@@ -254,7 +266,7 @@ def walk_until_killed(
         die_at(owner, name, nth, before=before)
         walk(mapping_file, run_id, goes_on=True)
 
-    child = _in_a_process(dying)
+    child = in_a_process(dying)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == KILLED, "the process lived on: the point was not reached"
 

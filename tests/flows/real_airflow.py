@@ -89,8 +89,7 @@ class RealAirflow:
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             self.monkeypatch.delenv(name, raising=False)
         self.monkeypatch.setattr(time, "sleep", _but_not_between_tasks(time.sleep))
-        self.mappings.mkdir()
-        shutil.copy(SHIPPED, self.mappings)
+        self.start_afresh()
         self.monkeypatch.setenv("TEST_MAPPINGS", str(self.mappings))
         # The package asks for this folder anew each time; Airflow itself has read the variable at its import.
         self.monkeypatch.setenv("AIRFLOW_HOME", str(self.folder))
@@ -111,6 +110,13 @@ class RealAirflow:
     def mapping(self) -> Path:
         """The mapping of the flow under test."""
         return self.mappings / f"{FLOW}.yaml"
+
+    def start_afresh(self) -> None:
+        """The shipped mapping alone; no storage, and no ledger but one that `use_ledger` has named."""
+        for folder in (self.mappings, self.folder / "campaign_sync"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.mappings.mkdir()
+        shutil.copy(SHIPPED, self.mappings)
 
     def edit(self, old: str, new: str) -> None:
         """Change the mapping file in one place; its examples, which would have to change with it, go."""

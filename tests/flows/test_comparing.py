@@ -220,9 +220,9 @@ def test_what_the_feed_has_told_and_campaign_has_lost_is_mended_without_a_change
 def test_more_than_one_run_can_take_is_mended_by_several(
     airflow: RealAirflow, systems: Systems, marketer: Marketer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from campaign_sync.run import extract
+    from campaign_sync.run.extract import Source
 
-    monkeypatch.setattr(extract, "UNSETTLED_AT_ONCE", 3)
+    monkeypatch.setattr(Source, "AT_ONCE", 3)
     assert airflow.run().ok
     keys = sorted(systems.profiles())[:5]
     for key in keys:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.events.exports import SEND, lines
 from tests.flows.mailing import ASIDE, DONE, FLOW, Mailing, walk
-from tests.flows.on_foot import KILLED, _in_a_process, die_at
+from tests.flows.on_foot import KILLED, die_at, in_a_process
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 
@@ -278,7 +278,7 @@ def test_a_run_that_is_killed_anywhere_is_made_good_by_the_next(
         die_at(owner, death.name, death.nth, before=death.before)
         walk(mailing, "killed")
 
-    _, status = os.waitpid(_in_a_process(dying), 0)
+    _, status = os.waitpid(in_a_process(dying), 0)
     assert os.waitstatus_to_exitcode(status) == KILLED, "the point was not reached"
     report = walk(mailing, "next")
     assert report["balanced"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.events.many import Event, Mails, mails
 from tests.flows.mailing import DONE, FLOW, KINDS, Mailing, walk
-from tests.flows.on_foot import KILLED, _in_a_process, die_at
+from tests.flows.on_foot import KILLED, die_at, in_a_process
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
@@ -209,7 +209,7 @@ def dies(mailing: Mailing, run_id: str, death: Death, *, goes_on: bool = True) -
         die_at(owner, name, death.nth, before=death.before)
         walk(mailing, run_id, goes_on=goes_on)
 
-    _, status = os.waitpid(_in_a_process(dying), 0)
+    _, status = os.waitpid(in_a_process(dying), 0)
     assert os.waitstatus_to_exitcode(status) == KILLED, f"{death} was not reached"
 
 

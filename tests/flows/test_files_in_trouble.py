@@ -14,7 +14,7 @@ from campaign_sync.run.parts import keys, parts_of
 from campaign_sync.settings import storage_root
 
 from tests.flows.importing import WORKFLOW, Imports
-from tests.flows.on_foot import OnFoot, walk, walk_until_killed
+from tests.flows.on_foot import OnFoot, Returned, walk, walk_until_killed
 from tests.flows.real_airflow import FLOW, RealAirflow
 from tests.flows.systems import Systems
 
@@ -112,7 +112,7 @@ def test_a_killed_load_counts_the_older_readings_of_rows_that_are_in_files(
         yield from changes(*given, **options)
 
     monkeypatch.setattr(DataverseHook, "changes", twice)
-    OnFoot(airflow.mapping, RUN, goes_on=True).read()
+    OnFoot(airflow.mapping, RUN, task=Returned(FLOW, RUN)).read()
     die(airflow, Death("", "hooks.campaign_files", "CampaignFilesHook", "upload", before=True))
     tally = imports.walk(RUN)
     assert tally["created"] + tally["unchanged"] > 2 * CREATED - 5
@@ -219,7 +219,7 @@ def test_rows_that_another_run_wrote_before_the_signal_are_left_out(
     """Of the second batch one row, of the third all; and both runs go by file."""
     airflow.edit("cusFirstSeen: {from: createdon, updates: false}", "cusFirstSeen: createdon")
     imports.walk("first")
-    slow = OnFoot(airflow.mapping, RUN, "manual", goes_on=True, replay=True)
+    slow = OnFoot(airflow.mapping, RUN, "manual", task=Returned(FLOW, RUN), replay=True)
     slow.read()
     slow.guard()
     slow.load()

@@ -15,7 +15,7 @@ from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.run import clock
 
 from tests.flows.objecting import ASIDE, DONE, EMAIL, FLOW, PHONE, Objecting, OnFoot, exported, row
-from tests.flows.on_foot import KILLED, _in_a_process, die_at
+from tests.flows.on_foot import KILLED, die_at, in_a_process
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
 from tests.flows.test_guard import person
@@ -599,7 +599,7 @@ def test_a_run_that_is_killed_loses_no_no_and_tells_no_yes(
         die_at(owner, death.name, death.nth, before=death.before)
         objecting.walk("killed")
 
-    assert os.waitstatus_to_exitcode(os.waitpid(_in_a_process(dying), 0)[1]) == KILLED
+    assert os.waitstatus_to_exitcode(os.waitpid(in_a_process(dying), 0)[1]) == KILLED
     objecting.walk("next")
     assert objecting.noes() == {one: BOTH, two: BOTH, three: BOTH}
     assert objecting.noes(PHONE) == {four: BOTH}

@@ -9,8 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from campaign_sync.again import Which, try_again
 from campaign_sync.consent import run as consent_run
+from campaign_sync.consent.file import load_opt_outs
 from campaign_sync.consent.optout_file import OptOutFile
+from campaign_sync.consent.setting import Feed
 from campaign_sync.errors import QualityError, TransientError
 from campaign_sync.exports import export_file
 from campaign_sync.hooks import campaign_records
@@ -18,6 +21,7 @@ from campaign_sync.hooks.campaign_files import CampaignFilesHook
 from campaign_sync.hooks.dataverse import DataverseHook
 from campaign_sync.hooks.dataverse_updates import Updated
 from campaign_sync.run import clock
+from campaign_sync.run.work import find_work
 
 from tests.flows.objecting import EMAIL, FLOW, PHONE, Objecting, exported, row
 from tests.flows.real_airflow import RealAirflow
@@ -176,6 +180,38 @@ def test_contacts_that_are_looked_at_again_and_not_shown_stop_no_run_under_a_fil
     with monkeypatch.context() as patch:
         hide(patch, one)
         assert objecting.walk("hidden")["dropped"] == {"no such contact": 1}
+
+
+def test_a_contact_that_is_to_be_tried_again_is_work_until_a_run_has_looked(
+    objecting: Objecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = begun(objecting).people
+    objecting.campaign(one, **{EMAIL: True})
+    objecting.export()
+    with monkeypatch.context() as patch:
+        refuse(patch, one)
+        assert objecting.walk("refused")["rejected"] == {"Dynamics": 1}
+    assert work(objecting) is None
+    ledger = objecting.airflow.ledger()
+    assert try_again(ledger._database, FLOW, "opt_outs", Which()).rows == 1
+    assert work(objecting) == "earlier runs left rows open"
+    with monkeypatch.context() as patch:
+        hide(patch, one)
+        assert objecting.walk("hidden")["dropped"] == {"no such contact": 1}
+        assert work(objecting) is None
+    assert try_again(ledger._database, FLOW, "opt_outs", Which(key=one)).rows == 1
+    assert objecting.walk("shown")["told"] == {"dynamics opt-outs": 1}
+    assert ledger.unsettled(FLOW, load_opt_outs(objecting.mapping).sha, 10) == set()
+
+
+def work(objecting: Objecting) -> str | None:
+    """What the flow's watcher finds to do."""
+    mapping = load_opt_outs(objecting.mapping)
+    found = find_work(
+        FLOW, mapping.sha, columns=Feed.of(mapping).columns(), parents=(),
+        ledger=objecting.airflow.ledger(), dataverse=DataverseHook(),
+    )  # fmt: skip
+    return found and found.why
 
 
 @pytest.mark.parametrize("away", ["connection", "folder"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ class Reply(NamedTuple):
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = {}  # noqa: RUF012 - never changed
-    do: str = "answer"  # answer, reset (no answer at all), cut (half of the body)
+    do: str = (
+        "answer"  # reset (no answer at all), cut (half of the body), trickle, trickle head (they never end)
+    )
 
 
 class Asked(NamedTuple):
@@ -69,9 +72,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if reply.do == "trickle head":
+            self._trickle(b"HTTP/1.1 200 OK\r\n", b"X-A: a\r\n")
+            return
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
             self.send_header(name, value)
+        if reply.do == "trickle":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self._trickle(b"", b"1\r\n \r\n")
+            return
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if reply.do == "cut":
@@ -81,6 +92,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.wfile.write(reply.body)
+
+    def _trickle(self, first: bytes, more: bytes) -> None:
+        """A byte now and then, until the client has had enough."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.wfile.write(first)
+            while True:
+                for byte in more:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(0.02)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _reply
 

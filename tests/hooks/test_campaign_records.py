@@ -192,12 +192,12 @@ def keys_of(hook: CampaignHook) -> list[str]:
 def test_links_are_followed_as_they_are_with_what_they_lack(
     server: ScriptedServer, scripted: Callable[..., CampaignHook]
 ) -> None:
-    hook = scripted(page(server, "a", "b", more="/x//?_lineStart=@c"), page(server, "c"))
+    hook = scripted(page(server, "a", "b", more="/acme/campaign/x//?_lineStart=@c"), page(server, "c"))
     assert keys_of(hook) == ["a", "b", "c"]
     first, second = (each.path for each in server.asked)
     assert "_order" not in first, "a key that cannot be sorted by is not"
     assert "_forcePagination=true" in first
-    assert second == "/x//?_lineStart=@c&_forcePagination=true"
+    assert second == "/acme/campaign/x//?_lineStart=@c&_forcePagination=true"
 
 
 def test_a_list_that_ends_long_before_its_count_is_read_again(
@@ -210,7 +210,9 @@ def test_a_list_that_ends_long_before_its_count_is_read_again(
     assert [key for each in pages for key in each.rows["@key"].to_pylist()] == ["a", "b"]
     assert sum(each.missing for each in pages) == 38, "a few may have been removed meanwhile"
     hook = scripted(
-        page(server, "a", more="/x?", count=True), {"count": 1}, page(server, "made", "meanwhile")
+        page(server, "a", more="/acme/campaign/x?", count=True),
+        {"count": 1},
+        page(server, "made", "meanwhile"),
     )
     assert [each.missing for each in hook.everything(THINGS, "id", ())] == [0, 0]
 
@@ -219,7 +221,7 @@ def test_pages_that_run_in_a_circle_end(
     server: ScriptedServer, scripted: Callable[..., CampaignHook]
 ) -> None:
     with pytest.raises(TransientError, match="circle"):
-        keys_of(scripted(page(server, "a", "b", more="/x?_forcePagination=true")))
+        keys_of(scripted(page(server, "a", "b", more="/acme/campaign/x?_forcePagination=true")))
 
 
 def test_a_link_to_another_host_is_not_followed(

@@ -49,6 +49,82 @@ def differing(ledger, sha="mapping 1", flow=FLOW, **rows):
     return set(ledger.differing(flow, sha, keys, versions))
 
 
+def compared(ledger, *rows, flow=FLOW):
+    """(key, version, hash) -> which of them are settled, and the keys of what is known of the others"""
+    keys, versions, hashes = zip(*rows, strict=True)
+    columns = {"version": pa.array(versions, pa.int64()), "sent_hash": pa.array(hashes, pa.binary())}
+    frame = pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
+    settled, known = ledger.compared(flow, frame.set_axis(pd.Index(keys, dtype="string[pyarrow]")))
+    return list(settled), known
+
+
+def test_a_row_that_is_in_campaign_just_so_is_settled_and_not_told_of(ledger):
+    settled, known = compared(ledger, ("written", 5, HASH))
+    assert (settled, len(known)) == (["written"], 0)
+    assert list(known.columns) == ["version", "sent_hash", "present", "in_doubt"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [("written", 4, HASH), ("written", 6, HASH), ("written", 5, b"2" * 16), ("written", 5, None),
+     ("doubted", 5, HASH), ("gone", 6, None), ("gone", 5, HASH), ("both", 5, HASH)],
+)  # fmt: skip
+def test_what_is_known_of_another_row_is_told_as_ever(ledger, row):
+    settled, known = compared(ledger, row)
+    assert settled == []
+    pd.testing.assert_frame_equal(known, ledger.known(FLOW, [row[0]]))
+
+
+def test_a_row_that_is_not_known_is_neither_settled_nor_told_of(ledger):
+    settled, known = compared(ledger, ("new", 5, HASH), ("rejected", 5, HASH), ("written", 5, HASH))
+    assert (settled, len(known)) == (["written"], 0)
+    settled, known = compared(ledger, ("written", 5, HASH), flow="other")
+    assert (settled, len(known)) == ([], 0)
+
+
+def test_a_row_that_comes_twice_is_not_settled(ledger):
+    settled, known = compared(ledger, ("written", 5, HASH), ("written", 4, HASH))
+    assert (settled, list(known.index)) == ([], ["written"])
+
+
+def test_a_row_that_waits_is_not_settled(ledger):
+    waits = {"version": 5, "kind": "parent", "waits_for": "other", "waits_key": "p", "reason": "because"}
+    nothing = pd.DataFrame(columns=["version", "sent_hash", "result"])
+    refused = pd.DataFrame(columns=["version", "step", "rule", "reason"])
+    ledger.settle(FLOW, nothing, refused, "run 1", "mapping 1", parked=pd.DataFrame(waits, index=["written"]))
+    settled, known = compared(ledger, ("written", 5, HASH))
+    assert (settled, list(known.index)) == ([], ["written"])
+
+
+def test_settling_a_row_that_is_settled_changes_nothing(ledger):
+    """So it need not be done."""
+    everything = ["written", "doubted", "gone", "begun", "both", "rejected", "unreported", "new"]
+    ledger.start_run(FLOW, "beside")  # in sight of which more is remembered
+    ledger.start_run(FLOW, "ours")
+
+    def told():
+        found = (ledger.state(FLOW, everything), ledger.rejected(FLOW), ledger.parked(FLOW))
+        return [frame.sort_index() for frame in found]
+
+    for hash_ in (HASH, b"2" * 16, None):
+        for version in (4, 5, 6, 7):
+            settled, _ = compared(ledger, *((key, version, hash_) for key in everything))
+            assert settled == (["written"] if (version, hash_) == (5, HASH) else [])
+            before = told()
+            settle(ledger, dict.fromkeys(settled, (version, None, "unchanged")), run="ours")
+            for now, then in zip(told(), before, strict=True):
+                pd.testing.assert_frame_equal(now, then)
+
+
+def test_a_connection_that_is_held_serves_all_operations_and_is_closed_afterwards(ledger):
+    with ledger.held():
+        for version in (6, 7):
+            assert ledger.begin(FLOW, ["written"], "run 3", [version]).keys == {"written"}
+            settle(ledger, {"written": (version, HASH, "updated")}, run="run 3")
+            assert compared(ledger, ("written", version, HASH))[0] == ["written"]
+    assert ledger.known(FLOW, ["written"])["version"].to_dict() == {"written": 7}
+
+
 def test_a_row_that_is_in_campaign_in_just_this_version_does_not_differ(ledger):
     assert differing(ledger, written=5) == set()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -133,15 +132,12 @@ def test_of_events_only_those_that_wait_can_be_tried_again(act, filled):
     assert (other["rows"], other["others"], other["run"]) == (0, 2, None)
 
 
-def test_contacts_who_could_not_be_told_are_due_at_once(act, ledger):
-    from campaign_sync.run import clock
-
-    seen = {"flow": OPT_OUTS, "first_seen": clock.now() - timedelta(days=10), "last_seen": clock.now()}
-    put(ledger._database, rejections, *({"source_key": key} | seen for key in KEYS))
-    assert ledger.consents.due(OPT_OUTS, 10, clock.now()) == []
+def test_contacts_who_could_not_be_told_are_looked_at_by_the_next_run(act, ledger):
+    put(ledger._database, rejections, *({"source_key": key, "flow": OPT_OUTS} for key in KEYS))
+    assert ledger.unsettled(OPT_OUTS, "sha", 10) == set()
     said = act(f"api/flows/{OPT_OUTS}/again", key=KEYS[0]).json()
     assert (said["rows"], said["run"]) == (1, "started")
-    assert ledger.consents.due(OPT_OUTS, 10, clock.now()) == [KEYS[0]]
+    assert ledger.unsettled(OPT_OUTS, "sha", 10) == {KEYS[0]}
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,18 @@ def test_rows_that_need_no_call_are_settled_apart(mapping):
     assert quiet.tally() == Tally(dropped=1, unchanged=2, created=1)
 
 
+def test_a_row_of_which_the_ledger_needs_no_note_is_unchanged_and_not_settled_again(mapping):
+    quiet = plan(
+        mapping(),
+        [A5, ("b", 6, "b")],
+        memory=known(b=(5, ("b", 1, "b"), True, False)),
+        settled=pd.Index(["a"], dtype="string[pyarrow]"),
+    )
+    assert told(quiet) == {"unchanged": ["a", "b"]}
+    assert quiet.settled()["result"].to_dict() == {"b": "unchanged"}
+    assert quiet.tally() == Tally(unchanged=2)
+
+
 def test_an_empty_batch_is_an_empty_plan(mapping):
     empty = plan(mapping())
     assert told(empty) == {}

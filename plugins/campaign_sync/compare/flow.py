@@ -49,7 +49,6 @@ def comparing_dag(mapping: Mapping) -> DAG:
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=deepcopy(PARAMS),  # Airflow writes what a form says into these objects
         tags=["campaign_sync", "reconcile"],
         default_args=usual_args(mapping.owner),
     ) as dag:
@@ -81,6 +80,8 @@ def comparing_dag(mapping: Mapping) -> DAG:
         extract >> read >> sliced
         steps >> sliced
         compare >> report >> mend
+    # Last, or Airflow copies them into every task, a fifth of the parse; a copy: it writes what a form says into it
+    dag.params = deepcopy(PARAMS)
     return dag
 
 

@@ -205,7 +205,7 @@ def mend(context: Context, log: logging.Logger) -> int:
 
 
 def _notes(found: Found, mapping: Mapping, *, repair: bool, ledger: Ledger) -> list[str]:
-    from campaign_sync.run.extract import UNSETTLED_AT_ONCE
+    from campaign_sync.run.extract import Source
 
     if not repair or not found.different:
         return []
@@ -217,8 +217,8 @@ def _notes(found: Found, mapping: Mapping, *, repair: bool, ledger: Ledger) -> l
             else "refuses to work until it is triggered with replay"
         )
         return [f"{flow} has no place in the change feed: its next run {then}"]
-    runs = -(-found.different // UNSETTLED_AT_ONCE)
-    over = f", {UNSETTLED_AT_ONCE:,} rows a run, so in {runs} runs" if runs > 1 else ""
+    runs = -(-found.different // Source.AT_ONCE)
+    over = f", {Source.AT_ONCE:,} rows a run, so in {runs} runs" if runs > 1 else ""
     return [
         f"{found.different:,} rows are mended by the next run of {flow}{over}; its guard may ask a person first"
     ]

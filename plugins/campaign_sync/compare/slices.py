@@ -49,7 +49,9 @@ def deal_out(tables: Iterable[pa.Table], schema: pa.Schema, slices: int, folder:
     with ExitStack() as stack:
         # Without names, so that a process that is killed leaves nobody's data behind.
         files = [stack.enter_context(TemporaryFile(prefix="campaign_sync_")) for _ in range(slices)]
-        writers = [parquet.ParquetWriter(file, schema, compression="zstd") for file in files]
+        writers = [
+            stack.enter_context(parquet.ParquetWriter(file, schema, compression="zstd")) for file in files
+        ]
         for table in tables:
             waiting.append(table)
             rows += len(table)

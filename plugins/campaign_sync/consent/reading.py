@@ -49,6 +49,8 @@ class Contacts(Source):
     only what the feed itself lists is deleted, and forgotten.
     """
 
+    AT_ONCE = 5_000  # an engine call each, and later opt-outs wait meanwhile
+
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.not_shown: set[str] = set()

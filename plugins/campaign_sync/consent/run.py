@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_sync.consent.doubt import asked_again
 from campaign_sync.consent.files import RunFiles
 from campaign_sync.consent.reading import (
+    Contacts,
     all_profiles,
     changed_in_dynamics,
     contacts_now,
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from campaign_sync.consent.file import OptOutMapping
     from campaign_sync.hooks.campaign import CampaignHook
     from campaign_sync.schema import ResourceSchema, TableSchema
-
-#: Contacts that could not be told in earlier runs, and are looked at again in one run.
-AGAIN_AT_ONCE = 5_000
 
 
 def extract_opt_outs(mapping: OptOutMapping, context: Context, log: logging.Logger) -> list[Batch]:
@@ -157,12 +155,12 @@ def _files_and_doubts(
 
 def _due(ledger: Ledger, flow: str) -> list[str]:
     """Contacts that could not be told; somebody may have mended the reason."""
-    return ledger.consents.due(flow, AGAIN_AT_ONCE, clock.now())
+    return ledger.consents.due(flow, Contacts.AT_ONCE, clock.now())
 
 
 def _undecided(ledger: Ledger, flow: str, context: Context) -> list[str]:
     """Contacts with opt-ins that were held back, if a person is to decide about them."""
-    return ledger.consents.undecided(flow, AGAIN_AT_ONCE) if context["params"].get(DECIDE) else []
+    return ledger.consents.undecided(flow, Contacts.AT_ONCE) if context["params"].get(DECIDE) else []
 
 
 def _too_many() -> RefusedError:

@@ -24,8 +24,8 @@ from campaign_sync.events.contacts import known_contacts
 from campaign_sync.events.file import EventMapping
 from campaign_sync.events.reasons import write_reasons
 from campaign_sync.events.setting import FILES, EventSetting
-from campaign_sync.events.tasks import follow_up
-from campaign_sync.ledger.events import UNKNOWN_CONTACT, Refused, Waiting
+from campaign_sync.events.tasks import FollowedUp, follow_up
+from campaign_sync.ledger.events import UNKNOWN_CONTACT, Refused, Settled, Waiting
 from campaign_sync.ledger.ledger import Ledger
 from campaign_sync.rows.batch import Batch
 from campaign_sync.rows.checks import check_rows
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from campaign_sync.hooks.dataverse_activities import Activity, Outcome
 
 TASKS = ".tasks.json"  #: of a batch: follow-up tasks made, and kept back by the cap
+NO_TASKS = FollowedUp(frozenset(), 0, 0)
 
 
 def step_events(stored: dict[str, Any], step: str, log: logging.Logger) -> Batch:
@@ -102,10 +103,11 @@ def load_events(stored: dict[str, Any], log: logging.Logger) -> Batch:
     removed = batch.removed()
     waits = [Outcome(key, UNKNOWN_CONTACT) for key in sorted(waiting - settled)]
     if dry_run:
-        outcomes, tasks = [*waits, *planned(activities, events, DataverseHook())], dict[str, int]()
+        outcomes, tasks = [*waits, *planned(activities, events, DataverseHook())], NO_TASKS
     else:
         outcomes, tasks = _write(activities, waits, events, batch, mapping, ledger)
-    write_document(batch.folder, document(batch.number, TASKS), tasks)
+    counts = {"made": tasks.made, "capped": tasks.capped}
+    write_document(batch.folder, document(batch.number, TASKS), counts)
     write_reasons(batch.folder, batch.number, removed, outcomes)
     loaded = _loaded(batch, outcomes, removed, len(settled))
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())
@@ -135,15 +137,14 @@ def _write(
     batch: Batch,
     mapping: EventMapping,
     ledger: Ledger,
-) -> tuple[list[Outcome], dict[str, int]]:
+) -> tuple[list[Outcome], FollowedUp]:
     """Write activities and their tasks, and remember what was written, also if it is not all.
 
     :param waits: outcomes of events that need not be tried.
     """
     from campaign_sync.hooks.dataverse import DataverseHook
 
-    dataverse, removed = DataverseHook(), batch.removed()
-    outcomes = [*waits]
+    dataverse, outcomes = DataverseHook(), [*waits]
     try:
         for some in dataverse.write_activities(activities):
             outcomes += some
@@ -152,9 +153,9 @@ def _write(
     except SyncError:
         # What may need a task yet is looked at again: it is in Dynamics, which says so.
         sure = [each for each in outcomes if events[each.key]["kind"] not in mapping.tasks.kinds]
-        _settle(ledger, batch, mapping, sure, removed)
+        _settle(ledger, batch, mapping, sure, events, NO_TASKS)
         raise
-    _settle(ledger, batch, mapping, outcomes, removed)
+    _settle(ledger, batch, mapping, outcomes, events, tasks)
     return outcomes, tasks
 
 
@@ -163,9 +164,11 @@ def _settle(
     batch: Batch,
     mapping: EventMapping,
     outcomes: list[Any],
-    removed: Any,
+    events: dict[str, dict[str, Any]],
+    tasks: FollowedUp,
 ) -> None:
     now = datetime.now(UTC)
+    removed: Any = batch.removed()
     unknown = [each.key for each in outcomes if each.result == UNKNOWN_CONTACT]
     # As the export said it: what is replaced would be replaced once more when the contact has arrived.
     said = dict(plain_events(batch.read("filter"))) if unknown else {}
@@ -179,13 +182,20 @@ def _settle(
     ]
     ledger.events.settle(
         batch.flow, batch.run_id, mapping.sha, now,
-        settled=[each.key for each in outcomes if each.result in ("created", "there")],
+        settled=[_settled(each, events[each.key], tasks) for each in outcomes if each.result in ("created", "there")],
         waiting=[Waiting(key, said[key]["contact"], _stored(said[key]), now) for key in unknown],
         refused=refused,
         # Of a row that came twice, one is dropped: what became of the other counts.
         dropped={str(key) for key in removed.index[(removed["fate"] == "dropped").to_numpy(dtype=bool)]}
         - {each.key for each in outcomes} - {each.event for each in refused},
     )  # fmt: skip
+
+
+def _settled(outcome: Outcome, event: dict[str, Any], tasks: FollowedUp) -> Settled:
+    created = outcome.result == "created"
+    # What was there before may have been followed up then.
+    task = True if outcome.key in tasks.events else False if created else None
+    return Settled(outcome.key, event["contact"], event["happened"], event["delivery"], created, task)
 
 
 def _stored(event: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,14 @@ class Chosen(NamedTuple):
     capped: int
 
 
+class FollowedUp(NamedTuple):
+    """What became of events that may need a task."""
+
+    events: frozenset[str]  # those that have one: made now, or earlier today
+    made: int
+    capped: int
+
+
 def category_of(kind: str) -> str:
     """What tells our tasks, and their reason, from others."""
     return f"campaign_sync {kind}"
@@ -86,26 +94,31 @@ def choose_tasks(
 
 def follow_up(
     events: Mapping[str, dict[str, Any]], mapping: EventMapping, dataverse: DataverseHook
-) -> dict[str, int]:
-    """Makes the tasks for events whose activities are in Dynamics; how many were made, and how many the cap kept back.
+) -> FollowedUp:
+    """Makes the tasks for events whose activities are in Dynamics.
 
     Comes before the events are remembered, so that a process that dies in between makes up for it.
     """
+    from campaign_sync.hooks.dataverse_activities import CREATED, THERE
+
     now = datetime.now(UTC)
     counts: Counter[str] = Counter()
+    have = set[str]()
     for kind, how in mapping.tasks.kinds.items():
         some = {key: event for key, event in events.items() if event["kind"] == kind}
         if not some:
             continue
         contacts = sorted({event["contact"] for event in some.values()})
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        made = dataverse.tasks_made(category_of(kind), midnight)
         chosen = choose_tasks(
-            some, how, kind=kind, now=now,
+            some, how, kind=kind, now=now, made=made,
             busy=dataverse.open_tasks(contacts, category_of(kind)),
             owners=dataverse.owners_of(contacts),
-            made=dataverse.tasks_made(category_of(kind), midnight),
         )  # fmt: skip
+        have |= {key for key in some if task_id(key) in made}
         for outcomes in dataverse.write_activities(chosen.tasks):
-            counts["made"] += sum(each.result == "created" for each in outcomes)
+            counts["made"] += sum(each.result == CREATED for each in outcomes)
+            have |= {each.key for each in outcomes if each.result in (CREATED, THERE)}
         counts["capped"] += chosen.capped
-    return dict(counts)
+    return FollowedUp(frozenset(have), counts["made"], counts["capped"])

@@ -28,6 +28,7 @@ ROWS = 10_000  # of a frame at most
 QUOTES = 'set " as string delimiter in Extract file'
 BLOCK = 8 * 1024 * 1024  # bytes that are parsed at once, and more than the longest line
 LONGEST_HEADER = 64 * 1024  # bytes
+LARGEST = 64 * 1024**3  # bytes of a file once it is unpacked: a gzip may hold a thousand times what it weighs
 
 
 class UnusableFile(Exception):
@@ -51,13 +52,16 @@ class ExportFile(ABC):
     def check(self) -> None:
         """Raises UnusableFile unless the file is whole, in its encoding, and has the columns of its log."""
         decode = codecs.getincrementaldecoder(self.extract.encoding)("strict").decode
-        last, quotes = b"\n", 0
+        last, quotes, size = b"\n", 0, 0
         try:
             with self._opened() as file:
                 while piece := file.read(BLOCK):
                     decode(piece)
                     last = piece[-1:]
                     quotes += piece.count(b'"')
+                    size += len(piece)
+                    if size > LARGEST:
+                        raise UnusableFile(f"holds more than {LARGEST // 1024**3} GB: export less at once")
                 decode(b"", True)
         except (EOFError, gzip.BadGzipFile, zlib.error):
             raise UnusableFile("has a gzip that is cut off or damaged", incomplete=True) from None

@@ -14,14 +14,22 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 LOST = 0  # the status of an answer that never came
+LONGEST_TEXT = (
+    64 * 1024
+)  # bytes of an answer that are read for what it says: no error of the references has 10 KB
+LONGEST_SHOWN = (
+    16 * 1024
+)  # characters of a text of which an excerpt is shown; searching it must not take long
+LONGEST_WAIT = 86_400.0  # seconds; whatever Retry-After says
 
 REQUEST_IDS = ("x-ms-service-request-id", "req_id", "x-ms-request-id", "x-request-id", "x-correlation-id")
-ADDRESS = re.compile(r"[^\s'\"<>(]+@[^\s'\"<>)]+\.[^\s'\"<>)]+")
+WORD = re.compile(r"[^\s'\"<>()]+")
 TOKEN = re.compile(r"(?i)bearer\s+\S+|eyJ[\w-]{5,}[\w.~+/=-]*|[\w.~+/=-]{60,}")
 QUOTED = re.compile(r"(?<!\w)(?:'(.*?)'|\"(.*?)\")(?!\w)")  # not the apostrophe of "can't"
 # Names that cannot be a person's: nms:recipient:gender, Microsoft.Dynamics.CRM.contact, prvReadContact
 SCHEMA_NAME = re.compile(r"[a-z]{3}(?::[A-Za-z]\w*)+|Microsoft\.Dynamics\.CRM\.\w+|prv[A-Z]\w*")
 ENGINE_CODE = re.compile(r"\b[A-Z]{3}-\d{6}\b")
+CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}")  # 0x80040217, PGS-220000, invalid_client, CannotDelete_1
 
 
 class Answer(NamedTuple):
@@ -58,23 +66,24 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The whole body as text, unwrapped from HTML."""
-        text = self.body.decode("utf-8", "replace")
-        return unescape(re.sub(r"<[^>]*>", " ", text)) if self.is_html else text
+        """The body as text, unwrapped from HTML; of one that is far too long its beginning."""
+        text = self.body[:LONGEST_TEXT].decode("utf-8", "replace")
+        return unescape(re.sub(r"<[^<>]*>", " ", text)) if self.is_html else text
 
     @property
     def request_id(self) -> str:
-        return next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
+        given = (self.headers.get(name) or "" for name in REQUEST_IDS)
+        return next((each for each in given if CODE.fullmatch(each)), "")
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait, from either form of Retry-After."""
+        """Seconds to wait, from either form of Retry-After; a day at most."""
         given = self.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"\d+(\.\d+)?", given):
-            return float(given)
+            return min(float(given), LONGEST_WAIT)
         try:
-            return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-        except (TypeError, ValueError):
+            return min(max(0.0, parsedate_to_datetime(given).timestamp() - time.time()), LONGEST_WAIT)
+        except (TypeError, ValueError, OverflowError, OSError):
             return None
 
     @property
@@ -89,10 +98,24 @@ class Error(NamedTuple):
     message: str
 
 
+def loads(body: bytes) -> Any:
+    """Reads JSON; ValueError for whatever is none, however deeply it nests."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read_error(answer: Answer) -> Error:
     """Reads every known envelope: Dataverse, Entra and IMS, gateway, Campaign's four (campaign.md §4.4)."""
+    error = _read_error(answer)
+    # A code is shown as it is, so it has to be one
+    return error if CODE.fullmatch(error.code) else error._replace(code="")
+
+
+def _read_error(answer: Answer) -> Error:
     try:
-        found = json.loads(answer.body)
+        found = loads(answer.body)
     except ValueError:
         return Error(_engine_code(answer.text), answer.text.strip())
     if isinstance(found, str):
@@ -130,7 +153,11 @@ def masked(text: str, names: Collection[str] = (), length: int = 500) -> str:
         said = quoted[1] or quoted[2] or ""
         return quoted[0] if said in names or SCHEMA_NAME.fullmatch(said) else "'…'"
 
-    text = QUOTED.sub(shown, TOKEN.sub("…", ADDRESS.sub("…", " ".join(text.split()))))
+    if len(text) > LONGEST_SHOWN:
+        return "…"  # cut anywhere, it might end within a value
+    text = "".join(each if each.isprintable() else " " for each in text)  # a terminal obeys what is not
+    text = WORD.sub(lambda word: "…" if "@" in word[0] else word[0], " ".join(text.split()))
+    text = QUOTED.sub(shown, TOKEN.sub("…", text))
     return text if len(text) <= length else text[:length] + "…"
 
 

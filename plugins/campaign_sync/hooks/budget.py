@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from math import inf
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 WINDOW = 300.0  # seconds (dataverse.md §7)
@@ -39,7 +39,7 @@ class Told(NamedTuple):
     def by(cls, headers: Mapping[str, str]) -> Told:
         """What the headers of one answer say."""
         hint = headers.get("x-ms-dop-hint", "")
-        at_once = max(1, int(hint)) if hint.isdigit() else 0
+        at_once = max(1, int(hint)) if hint.isdecimal() and len(hint) < 5 else 0
         return cls(
             _number(headers.get(REQUESTS)), _number(headers.get(SECONDS)), at_once, "Retry-After" in headers
         )
@@ -290,9 +290,10 @@ class Budget:
 
 def _number(said: str | None) -> float:
     try:
-        return float((said or "").replace(",", ""))
+        number = float((said or "").replace(",", ""))
     except ValueError:
         return inf
+    return number if isfinite(number) else inf
 
 
 def _kept(allowance: Allowance) -> list[float | bool]:

@@ -4,7 +4,6 @@ Not for mappings, plans or files: it takes writes and yields outcomes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
@@ -15,12 +14,14 @@ from requests import Session
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import ims
+from campaign_sync.hooks.answers import loads
 from campaign_sync.hooks.campaign_answers import judge
 from campaign_sync.hooks.campaign_keys import KeyStanding, key_standing
 from campaign_sync.hooks.campaign_metadata import read_resource
 from campaign_sync.hooks.campaign_records import Records, as_records, list_records
 from campaign_sync.hooks.campaign_workflows import Workflows
 from campaign_sync.hooks.campaign_writes import Unclear, Writer
+from campaign_sync.hooks.ending import EndingAdapter
 from campaign_sync.hooks.pace import Pace, Patience
 from campaign_sync.hooks.parallel import map_bounded
 from campaign_sync.hooks.remedies import CAMPAIGN, IMS
@@ -61,7 +62,9 @@ class CampaignHook(HttpHook):
     hook_name = "Adobe Campaign Standard"
 
     def __init__(self, campaign_conn_id: str = default_conn_name) -> None:
-        super().__init__(http_conn_id=campaign_conn_id, auth_type=lambda *_: self._bearer)
+        super().__init__(
+            http_conn_id=campaign_conn_id, auth_type=lambda *_: self._bearer, adapter=EndingAdapter(10)
+        )
         self._unclear = Unclear()
         self.campaign_conn_id = campaign_conn_id
 
@@ -109,7 +112,7 @@ class CampaignHook(HttpHook):
         if judge(answer, ()).meaning == "missing":
             return None
         try:
-            found = json.loads(answer.body) if answer.ok else None
+            found = loads(answer.body) if answer.ok else None
         except ValueError:
             found = None
         if not isinstance(found, dict):

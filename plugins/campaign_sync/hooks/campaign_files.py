@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,9 @@ IMPORTS, REJECTS, DONE = "d365_loads/imports", "d365_loads/rejects", "d365_loads
 PART = ".part"  # of a file that is still being written; no wildcard of ours matches it
 FETCHED_AT_ONCE = 1024 * 1024  # bytes
 LARGEST = 256 * 1024 * 1024  # bytes of a file that is read
+LARGEST_FETCHED = 16 * 1024**3  # bytes of a file that is brought here: a year's logs have a tenth
+LONGEST = 2 * 3600.0  # seconds that one piece of work may take, however slowly the server answers
+ASKED_AT_ONCE = 64  # blocks of 32 KB that are asked for before they come
 
 # campaign.md §9: who is not on the list sees a time-out or a reset, never a word about why
 ALLOW_LIST = (
@@ -33,6 +38,8 @@ EXTRA = "The extra takes private_key (the PEM text) or key_file, and host_key (`
 DISK = "Make room in the SFTP area (Control Panel, SFTP, Storage); everything that Campaign exports lies there too"
 
 Done = TypeVar("Done")
+
+log = logging.getLogger(__name__)
 
 
 class CampaignFilesHook(SFTPHook):
@@ -82,13 +89,15 @@ class CampaignFilesHook(SFTPHook):
                 client.close()
 
     def names(self, folder: str, prefix: str) -> dict[str, int]:
-        """Names that begin so, with their sizes in bytes."""
+        """Names that begin so, with their sizes in bytes. What no file of a folder can be called is passed over."""
 
         def listed(sftp: Any) -> dict[str, int]:
-            found = sftp.listdir_attr(folder)
-            return {
-                each.filename: int(each.st_size or 0) for each in found if each.filename.startswith(prefix)
-            }
+            found = [each for each in sftp.listdir_attr(folder) if each.filename.startswith(prefix)]
+            usable = {each.filename: int(each.st_size or 0) for each in found if _is_plain(each.filename)}
+            if len(usable) < len(found):
+                # Not the names: they may hold anything, also what a terminal obeys
+                log.warning("%s: %d names passed over as unsafe", folder, len(found) - len(usable))
+            return usable
 
         return dict(sorted(self._do(folder, listed).items()))
 
@@ -118,27 +127,27 @@ class CampaignFilesHook(SFTPHook):
 
         def content(sftp: Any) -> bytes:
             with sftp.open(f"{folder}/{name}", "rb") as file:
-                file.prefetch()
+                _prefetch(file, f"{folder}/{name}", LARGEST)
                 found: bytes = file.read(LARGEST + 1)
             if len(found) > LARGEST:
-                problem = f"is larger than {LARGEST // 1024**2} MB"
-                raise RefusedError(
-                    SYSTEM, f"{folder}/{name}", None, "", problem, "Nobody of ours wrote it: remove it"
-                )
+                raise _too_large(f"{folder}/{name}", LARGEST)
             return found
 
         return self._do(f"{folder}/{name}", content)
 
     def fetch(self, folder: str, name: str, to: Path) -> str:
-        """Brings a file to this machine, whatever its size; the SHA-256 of its content."""
+        """Brings a file to this machine, in pieces; the SHA-256 of its content. Of one that grows meanwhile, no more
+        than there was, and a little.
+        """
 
         def fetched(sftp: Any) -> str:
             digest = hashlib.sha256()
             with sftp.open(f"{folder}/{name}", "rb") as source, to.open("wb") as target:
-                source.prefetch()
-                while piece := source.read(FETCHED_AT_ONCE):
+                left = _prefetch(source, f"{folder}/{name}", LARGEST_FETCHED)
+                while left >= 0 and (piece := source.read(FETCHED_AT_ONCE)):
                     digest.update(piece)
                     target.write(piece)
+                    left -= len(piece)
             return digest.hexdigest()
 
         return self._do(f"{folder}/{name}", fetched)
@@ -185,6 +194,11 @@ class CampaignFilesHook(SFTPHook):
         attempt = 0
         while True:
             attempt += 1
+            watch = threading.Timer(
+                LONGEST, self._cut
+            )  # a time limit of the channel begins anew with every byte
+            watch.daemon = True
+            watch.start()
             try:
                 return work(self._connected())
             except SyncError:
@@ -197,12 +211,39 @@ class CampaignFilesHook(SFTPHook):
                 if attempt >= self._patience.attempts:
                     raise problem from None
                 Pace.sleep(self._patience.delay(attempt))
+            finally:
+                watch.cancel()
+
+    def _cut(self) -> None:
+        """Ends the connection under a thread that waits for it."""
+        client = self.client
+        if client is not None and (transport := client.get_transport()) is not None:
+            transport.close()
 
     def _connected(self) -> Any:
         if self._open is None:
             self._open = super(SFTPHook, self).get_conn().open_sftp()
             self._open.get_channel().settimeout(120)
         return self._open
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name that a server tells is that of a file in a folder: no path, nothing invisible."""
+    return name.isprintable() and not {"/", "\\"} & set(name) and name not in (".", "..") and len(name) <= 255
+
+
+def _prefetch(file: Any, path: str, largest: int) -> int:
+    """Asks for a file's content before it is read; returns the size that the server tells."""
+    size = int(file.stat().st_size or 0)
+    if size > largest:
+        raise _too_large(path, largest)
+    file.prefetch(size, ASKED_AT_ONCE)
+    return size
+
+
+def _too_large(path: str, largest: int) -> RefusedError:
+    problem = f"is larger than {largest // 1024**2:,} MB"
+    return RefusedError(SYSTEM, path, None, "", problem, "Look what it is, and move it away")
 
 
 def _require_keys(name: str, connection: Any) -> None:
@@ -244,6 +285,10 @@ def _translated(path: str, error: Exception) -> SyncError:
     if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
         return RefusedError(
             SYSTEM, path, None, "host key", "the host's key is of another kind than the pinned one", EXTRA
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return RefusedError(
+            SYSTEM, path, None, "", "a file's name is not UTF-8", "Rename it, or move it away"
         )
     if isinstance(error, FileNotFoundError):
         remedy = "An administrator creates d365_loads/imports, rejects and done, readable and writable for the group"

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.schema import ResourceSchema
 
@@ -29,6 +30,7 @@ class KeyStanding(NamedTuple):
     """Keys that more than one of the records has."""
 
 
+@documented("Campaign", "records")
 def key_standing(
     rest: Rest, resource: ResourceSchema, key_field: str, read: Callable[[str], dict[str, Any] | None]
 ) -> KeyStanding:

@@ -4,11 +4,13 @@ Not for records."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from campaign_sync.errors import RefusedError
 from campaign_sync.hooks.dataverse_metadata import close_to
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.schema import OPT_OUTS, Field, ResourceSchema
 
@@ -35,6 +37,7 @@ TECHNICAL = {
 }
 
 
+@documented("Campaign", "metadata")
 def read_resource(rest: Rest, name: str) -> ResourceSchema:
     """Returns the resource as it is published now (campaign.md §13, T28)."""
     endpoint = _endpoint(rest, name)
@@ -142,7 +145,7 @@ def _kind(entry: Mapping[str, Any]) -> str:
 def _length(given: object) -> int | None:
     """Lengths are texts in the metadata."""
     text = str(given or "").strip()
-    return int(text) if text.isdigit() and int(text) > 0 else None
+    return int(text) or None if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def _values(given: object) -> tuple[str, ...]:

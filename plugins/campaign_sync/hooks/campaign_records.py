@@ -4,13 +4,14 @@ Not for judging whether two values are the same (``compare/values.py``), nor for
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from campaign_sync.errors import RefusedError, TransientError
+from campaign_sync.hooks.answers import loads
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.schema import Field, ResourceSchema
 
@@ -75,6 +76,7 @@ def list_records(
         yield as_records([], resource, key_field, names)._replace(missing=total - listed)
 
 
+@documented("Campaign", "records")
 def as_records(
     records: Sequence[Mapping[str, Any]], resource: ResourceSchema, key_field: str, names: Collection[str]
 ) -> Records:
@@ -117,13 +119,15 @@ def _fetch(rest: Rest, resource: ResourceSchema, link: str, *, followed: bool) -
 
 
 def _parse(body: bytes) -> _Page:
-    found = json.loads(body)
+    found = loads(body)
     if not isinstance(found, dict) or not isinstance(found.get("content"), list):
         raise ValueError("not a list of records")
     if not all(isinstance(each, dict) for each in found["content"]):
         raise ValueError("not a list of records")
     count = found.get("count")
     inline = count.get("value") if isinstance(count, dict) else None
+    if inline is not None and not re.fullmatch(r"[0-9]{1,15}", str(inline)):
+        raise ValueError("not a number of records")
     return _Page(found["content"], _href(found.get("next")), _href(count) if inline is None else int(inline))
 
 

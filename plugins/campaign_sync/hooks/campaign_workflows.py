@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from campaign_sync.errors import RefusedError, TransientError
-from campaign_sync.hooks.answers import Answer, masked
+from campaign_sync.hooks.answers import Answer, loads, masked
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ class Workflows:
         state = _state(found)
         if state == "unknown":
             log.warning("Campaign: the state of workflow %s cannot be read: %s", name, masked(answer.text))
-        return Workflow(name, state, _trigger(found))
+        with documented("Campaign", answer.path):
+            return Workflow(name, state, _trigger(found))
 
     @staticmethod
     def require_signal(workflow: Workflow) -> None:
@@ -144,7 +146,7 @@ def _no_parameter(name: str) -> RefusedError:
 
 def _object(answer: Answer) -> dict[str, Any] | None:
     try:
-        found = json.loads(answer.body)
+        found = loads(answer.body)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
@@ -152,7 +154,7 @@ def _object(answer: Answer) -> dict[str, Any] | None:
 
 def _is_json(answer: Answer) -> bool:
     try:
-        json.loads(answer.body)
+        loads(answer.body)
     except ValueError:
         return False
     return True

@@ -5,6 +5,7 @@ Not for mappings, batches or files: it yields pages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property, partial
@@ -12,7 +13,6 @@ from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
 from requests import Session
-from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import entra, queries
@@ -27,6 +27,7 @@ from campaign_sync.hooks.dataverse_metadata import (
 from campaign_sync.hooks.dataverse_provisioning import ActivityTable, Missing, make, missing_from
 from campaign_sync.hooks.dataverse_tasks import Owner, open_tasks, owners_of, tasks_made
 from campaign_sync.hooks.dataverse_updates import Update, Updated, write_updates
+from campaign_sync.hooks.ending import EndingAdapter
 from campaign_sync.hooks.pace import Pace, Patience
 from campaign_sync.hooks.pages import Page, has_rows, read_page
 from campaign_sync.hooks.remedies import DATAVERSE, ENTRA
@@ -73,7 +74,7 @@ class DataverseHook(HttpHook):
         self, dataverse_conn_id: str = default_conn_name, *, patience: Patience | None = None
     ) -> None:
         # All threads' sessions share the adapter, whose pool of ten would close the others' connections after each call
-        adapter = TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=MOST_SIDE_BY_SIDE)
+        adapter = EndingAdapter(MOST_SIDE_BY_SIDE)
         super().__init__(http_conn_id=dataverse_conn_id, auth_type=lambda *_: self._bearer, adapter=adapter)
         self.dataverse_conn_id = dataverse_conn_id
         self.patience = patience
@@ -127,6 +128,8 @@ class DataverseHook(HttpHook):
                 problem = "the last page of the change feed holds no place to go on from"
                 remedy = "Report it; nothing was forgotten, the next run reads the same changes again"
                 raise RefusedError("Dataverse", f"table {table.name}", 200, "", problem, remedy)
+            if page.delta_link is not None:
+                self._rest.stay_home(page.delta_link)  # before it is remembered
             yield page._replace(deleted=self._gone(table, page.deleted)) if page.deleted else page
 
     def has_changes(self, delta_link: str) -> bool:
@@ -273,7 +276,7 @@ class DataverseHook(HttpHook):
     def _rest(self) -> Rest:
         return Rest(
             DATAVERSE,
-            self._environment,
+            self._root.rstrip("/"),
             self.get_conn,
             bearer=self._bearer,
             pace=self._pace,
@@ -292,6 +295,12 @@ class DataverseHook(HttpHook):
         if not tenant or not self._connection.login or not self._connection.password:
             problem = "the connection lacks tenant_id (in its extra), login or password"
             remedy = "Set tenant_id, the client id as login and the client secret as password"
+            raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
+        if not re.fullmatch(r"[\w.-]+", tenant, re.ASCII):  # it becomes a part of a URL
+            problem, remedy = (
+                "tenant_id is not the id or domain of a tenant",
+                "Correct tenant_id in the extra",
+            )
             raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
         authority = require_tls(str(self._extra.get("authority") or entra.AUTHORITY).rstrip("/"), "Entra ID")
         credentials = entra.Credentials(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.remedies import TRACK_CHANGES
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.schema import Column, TableSchema
@@ -25,6 +26,7 @@ Attributes = Mapping[str, Mapping[str, Any]]
 CHANGE_TRACKING_OFF = "0x80072491"
 
 
+@documented("Dataverse", "metadata")
 def read_table(
     rest: Rest, root: str, name: str, columns: Iterable[str] | None, *, targets: bool = False
 ) -> TableSchema:
@@ -52,6 +54,7 @@ def change_tracking_off(table: str) -> RefusedError:
     return RefusedError("Dataverse", f"table {table}", None, CHANGE_TRACKING_OFF, problem, remedy)
 
 
+@documented("Dataverse", "metadata")
 def enable_change_tracking(rest: Rest, root: str, name: str) -> None:
     """Reads the whole definition, puts it back with the flag, keeping labels (dataverse.md §9.4)."""
     _definition(rest, root, name)
@@ -70,6 +73,7 @@ def enable_change_tracking(rest: Rest, root: str, name: str) -> None:
     rest.ask("POST", f"{root}PublishXml", headers=headers, body={"ParameterXml": xml})
 
 
+@documented("Dataverse", "metadata")
 def regarding_contact(rest: Rest, root: str, name: str) -> str:
     """Returns the navigation property that binds an activity of a table to a contact; its case cannot be guessed
     (dataverse.md §5).

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 
 CRM = "Microsoft.Dynamics.CRM"
@@ -86,12 +87,14 @@ def make(rest: Rest, root: str, missing: Missing) -> None:
     rest.ask("POST", f"{root}PublishXml", headers=HEADERS, body={"ParameterXml": xml})
 
 
+@documented("Dataverse", "metadata")
 def _definition(rest: Rest, root: str, name: str) -> dict[str, Any] | None:
     url = f"{root}EntityDefinitions?$select=LogicalName,IsActivity&$filter=LogicalName eq '{name}'"
     found: list[dict[str, Any]] = rest.json(url)["value"]
     return found[0] if found else None
 
 
+@documented("Dataverse", "metadata")
 def _types(rest: Rest, root: str, name: str) -> dict[str, str]:
     url = f"{root}EntityDefinitions(LogicalName='{name}')/Attributes?$select=LogicalName,AttributeType"
     return {each["LogicalName"]: each["AttributeType"] for each in rest.json(url)["value"]}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from campaign_sync.hooks import queries
+from campaign_sync.hooks.forms import documented
 from campaign_sync.hooks.rest import Rest
 
 CONTACTS_AT_ONCE = 100  # in one query; its URL stays far below the limit
@@ -60,7 +61,11 @@ def tasks_made(rest: Rest, root: str, category: str, since: datetime) -> Iterato
 
 
 def _values(rest: Rest, url: str | None) -> Iterator[dict[str, Any]]:
-    while url is not None:
+    seen: set[str] = set()
+    while url is not None and url not in seen:
+        seen.add(url)
         answer = rest.json(url, headers={"Prefer": f"odata.maxpagesize={LARGEST_PAGE}"})
-        yield from answer["value"]
-        url = answer.get("@odata.nextLink")
+        with documented("Dataverse", "rows"):
+            rows = [{str(name): value for name, value in row.items()} for row in answer["value"]]
+            url = None if (link := answer.get("@odata.nextLink")) is None else str(link)
+        yield from rows

@@ -4,12 +4,12 @@ Not for calling Campaign."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from campaign_sync.errors import TransientError
+from campaign_sync.hooks.answers import loads
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.hooks.sessions import Token
 
@@ -58,7 +58,7 @@ def token_source(credentials: Credentials, rest: Rest) -> Callable[[bool], Token
         if not answer.ok:
             raise rest.refusal(answer)
         try:
-            found = json.loads(answer.body)
+            found = loads(answer.body)
             return Token(str(found["access_token"]), float(found["expires_in"]))  # seconds (campaign.md §1.1)
         except (ValueError, KeyError, TypeError):
             problem = "the answer holds no token"

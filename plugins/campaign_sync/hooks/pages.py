@@ -4,12 +4,12 @@ Not for fetching pages (dataverse.py) and not for changing values (rows/transfor
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.hooks.answers import loads
 from campaign_sync.schema import Column
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def read_page(body: bytes, columns: Sequence[Column], key: str) -> Page:
 
 def has_rows(body: bytes) -> bool:
     """Whether a page lists rows, deleted ones included, or more pages follow; ValueError as in :func:`read_page`."""
-    page = json.loads(body)
+    page = loads(body)
     if not isinstance(page, dict) or not isinstance(page.get("value"), list):
         raise ValueError("not a page")
     return bool(page["value"]) or "@odata.nextLink" in page
@@ -99,7 +99,7 @@ def _parse(body: bytes, types: dict[str, pa.DataType]) -> pa.Table:
     try:
         return _read_json(body, schema)
     except pa.ArrowInvalid:
-        if not isinstance(json.loads(body), dict):  # a ValueError too
+        if not isinstance(loads(body), dict):  # a ValueError too
             raise ValueError("not a page") from None
     try:
         return _read_json(ESCAPE.sub(_without_lone_surrogates, body), schema)

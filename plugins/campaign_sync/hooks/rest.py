@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeVar
 import requests
 
 from campaign_sync.errors import RefusedError, TransientError
-from campaign_sync.hooks.answers import LOST, Answer, masked, names_in
+from campaign_sync.hooks.answers import LOST, Answer, loads, masked, names_in
 from campaign_sync.hooks.pace import HeldError, Pace, Patience
-from campaign_sync.hooks.sessions import Bearer, origin
+from campaign_sync.hooks.sessions import Bearer, is_within
 from campaign_sync.hooks.wire import receive
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Rest:
         `repeat=False` is for requests that must not run twice: when the effect is unknown, the answer comes
         back (status LOST, 502, 503 or 504) instead of a second request.
         """
-        self._stay_home(url)
+        self.stay_home(url)
         waited, renewed, attempt = 0.0, False, 1
         while True:
             if self._bearer:
@@ -213,10 +213,10 @@ class Rest:
         name, status = self.system.name, answer.status or None
         return RefusedError(name, answer.path, status, code, problem, remedy, answer.request_id)
 
-    def _stay_home(self, url: str) -> None:
-        """A link out of an answer may point anywhere: the token goes to the configured host only."""
-        if origin(url) != origin(self.base):
-            problem = "an answer or a stored link leads to another host than the connection's"
+    def stay_home(self, url: str) -> None:
+        """A link out of an answer may point anywhere: the token goes to the configured place only."""
+        if not is_within(url, self.base):
+            problem = "an answer or a stored link leads to another host or path than the connection's"
             remedy = f"Nothing was sent there. The connection says {self.base}: was it changed?"
             raise RefusedError(self.system.name, "", None, "", problem, remedy)
 
@@ -250,7 +250,7 @@ class Rest:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    found = json.loads(body)
+    found = loads(body)
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
     return found

@@ -4,13 +4,14 @@ Not for retries and answers (rest.py)."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
@@ -23,6 +24,9 @@ from campaign_sync.errors import RefusedError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"https": 443, "http": 80}
+# What two readers of a URL may read differently: urlsplit drops some of them, browsers and proxies turn others round
+UNSURE = re.compile(r"[\x00-\x1f\x7f]|^[^?#]*[ \\]")
+TOKEN = re.compile(r"[\x21-\x7e]+")  # what a header can carry
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -34,6 +38,19 @@ def origin(url: str) -> tuple[str, str, int | None]:
         return ("", "", None)
     # A user part may make another host look like ours
     return ("", "", None) if "@" in parts.netloc else (parts.scheme, parts.hostname or "", port)
+
+
+def is_within(url: str, base: str) -> bool:
+    """Says whether a URL leads to the origin of another and to a place below its path, however it is written.
+
+    Adobe's gateway serves every organisation, so that the host alone does not say whose API gets the token.
+    """
+    if UNSURE.search(url) or origin(url) != origin(base):
+        return False
+    path, home = unquote(urlsplit(url).path), urlsplit(base).path.rstrip("/")
+    if {".", ".."} & set(re.split(r"[/\\]", path)):
+        return False
+    return f"{path}/".encode().lower().startswith(f"{home}/".encode().lower())
 
 
 def existing(get_connection: Callable[[str], Any], name: str, system: str) -> Any:
@@ -148,6 +165,11 @@ class Bearer(AuthBase):
         with self._lock:
             if not self._value or time.monotonic() >= self._renew_at:
                 token = self._fetch(self._refused)
+                if not TOKEN.fullmatch(token.value):
+                    problem = "the login service's answer holds no token that can be sent"
+                    raise RefusedError(
+                        "login", "", None, "", problem, "Check the login host of the connection"
+                    )
                 mask_secret(token.value)
                 self._value, self._refused = token.value, False
                 self._renew_at = time.monotonic() + token.seconds - min(300.0, token.seconds / 10)

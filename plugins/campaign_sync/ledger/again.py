@@ -1,16 +1,14 @@
-"""Rejected rows that somebody wants tried again: marked by a statement, however many they are.
+"""Rejected rows that somebody wants tried again: marked by statements, however many they are.
 
-Not for what a run does with them (``ledger.py``, ``waiting.py``). Two people at once mark one after the other, so that
-the second finds nothing left to mark. A run that settles the same rows at that moment may be in the way: Postgres ends
-one of the two then, and either may be repeated.
+Not for what a run does with them (``ledger.py``). Two people at once mark one after the other, so that the second finds
+nothing left to mark; a run that settles the same rows at that moment is never in anybody's way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from campaign_sync.ledger.database import Database
 from campaign_sync.ledger.events import UNKNOWN_CONTACT
@@ -22,6 +20,9 @@ BY_NONE = ""
 
 #: The lock of those who mark: any number that is no other lock's.
 ONE_AT_A_TIME = 0x5C_A6A14
+
+#: So often rows are waited for that runs are settling. What is left after that a run has judged just now.
+ROUNDS = 5
 
 
 class Which(NamedTuple):
@@ -42,21 +43,16 @@ class Which(NamedTuple):
 
 
 def judge_again(database: Database, flow: str, which: Which) -> int:
-    """Has the next runs of a flow of rows look at these; how many they are."""
-    with database.write() as connection:
-        unmarked = [*which.where(flow), rejections.c.mapping_sha != BY_NONE]
-        _change(connection, unmarked, {"mapping_sha": BY_NONE})
-        return _count(connection, which.where(flow))
-
-
-def make_due(database: Database, flow: str, which: Which) -> int:
-    """Has the next run of a flow of opt-outs look at these, as if none had looked since the first; how many they are.
-
-    Not as rows are marked: a contact that such a look does not find stays, and would be looked for by every run.
-    """
-    with database.write() as connection:
-        looked_at = [*which.where(flow), rejections.c.last_seen != rejections.c.first_seen]
-        _change(connection, looked_at, {"last_seen": rejections.c.first_seen})
+    """Has the next runs of a flow of rows, or of opt-outs, look at these; how many they are."""
+    unmarked = [*which.where(flow), rejections.c.mapping_sha != BY_NONE]
+    for _ in range(ROUNDS):
+        with database.write() as connection:
+            _mark_free(connection, flow, unmarked)
+            if not connection.execute(select(exists().where(*unmarked))).scalar():
+                break
+        with database.write() as connection:  # ends when whoever has the next of them has ended
+            connection.execute(select(rejections.c.source_key).where(*unmarked).limit(1).with_for_update())
+    with database.read() as connection:
         return _count(connection, which.where(flow))
 
 
@@ -69,10 +65,17 @@ def waiting_and_others(database: Database, flow: str, which: Which) -> tuple[int
         )
 
 
-def _change(connection: Connection, where: list[ColumnElement[bool]], values: Mapping[str, Any]) -> None:
+def _mark_free(connection: Connection, flow: str, unmarked: list[ColumnElement[bool]]) -> None:
+    """Marks the rows that no run is settling, and waits for none with others in hand.
+
+    Settling takes rows in an order of its own: of two that wait for each other Postgres would end one, and a run's
+    batch would be loaded again.
+    """
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         connection.execute(select(func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
-    connection.execute(update(rejections).where(*where).values(**values))
+    free = select(rejections.c.source_key).where(*unmarked).with_for_update(skip_locked=True)
+    marked = update(rejections).where(rejections.c.flow == flow, rejections.c.source_key.in_(free))
+    connection.execute(marked.values(mapping_sha=BY_NONE))
 
 
 def _count(connection: Connection, where: list[ColumnElement[bool]]) -> int:

@@ -63,7 +63,8 @@ def begin_writes(
     }
     rows = select(*new.values()).where(write.c.source_key.is_not(None)).order_by(write.c.source_key)
     insert = insert_into(connection, records).from_select(list(new), rows)
-    connection.execute(
+    keys = set(connection.execute(select(write.c.source_key)).scalars())
+    marked = connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
             set_={
@@ -72,16 +73,18 @@ def begin_writes(
                 "updated_at": now,
             },
             where=~older & ~undecided if versioned else None,
-        )
-    )
+        ),
+        execution_options={"preserve_rowcount": True},
+    ).rowcount
+    if marked == len(keys):  # as a rule nobody is overtaken, and there is nothing to find out
+        return keys
     staged = and_(records.c.flow == flow, records.c.source_key.in_(select(write.c.source_key)))
     mine = and_(records.c.run_id == run_id, records.c.updated_at == now)
-    if versioned:
-        left = and_(staged, ~mine, ~older)
-        doubt = records.c.doubt.bitwise_or(EARLIER)
-        connection.execute(update(records).where(left).values(doubt=doubt, run_id=NOBODY))
-        unmarked = ~exists().where(records.c.flow == flow, records.c.source_key == write.c.source_key, mine)
-        connection.execute(delete(write).where(unmarked))
+    left = and_(staged, ~mine, ~older)
+    doubt = records.c.doubt.bitwise_or(EARLIER)
+    connection.execute(update(records).where(left).values(doubt=doubt, run_id=NOBODY))
+    unmarked = ~exists().where(records.c.flow == flow, records.c.source_key == write.c.source_key, mine)
+    connection.execute(delete(write).where(unmarked))
     return set(connection.execute(select(write.c.source_key)).scalars())
 
 

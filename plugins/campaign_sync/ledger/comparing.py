@@ -1,4 +1,5 @@
-"""Queries for healing (run/healing.py) and full comparisons (compare/): which listed rows differ, which keys are known.
+"""Queries for plans (run/load.py), healing (run/healing.py) and full comparisons (compare/): of which rows there is
+something new, which listed rows differ, which keys are known.
 
 Not for transactions or staging (``ledger.py`` runs these, inside one), nor for what follows from what they find.
 """
@@ -12,7 +13,36 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 from campaign_sync.ledger.parking import still_waiting
 from campaign_sync.ledger.tables import parked, records, rejections, runs
 from campaign_sync.ledger.tables import staged_keys as wanted
+from campaign_sync.ledger.tables import staged_readings as reading
 from campaign_sync.ledger.tables import staged_versions as listed
+
+
+def news_query(flow: str) -> Select[Any]:
+    """Keys of the staged rows and what is known of them, without those that need no call and no note: they are in
+    Campaign just so, beyond doubt, and neither rejected nor parked.
+    """
+    known = and_(records.c.flow == flow, records.c.source_key == reading.c.source_key)
+    same = and_(
+        records.c.version == reading.c.version,
+        records.c.sent_hash == reading.c.sent_hash,
+        records.c.present,
+        records.c.doubt == 0,
+    )
+    told = [
+        exists().where(table.c.flow == flow, table.c.source_key == reading.c.source_key)
+        for table in (rejections, parked)
+    ]
+    return (
+        select(
+            reading.c.source_key,
+            records.c.version,
+            records.c.sent_hash,
+            records.c.present,
+            records.c.doubt,
+        )
+        .select_from(reading.outerjoin(records, known))
+        .where(or_(~func.coalesce(same, False), *told))
+    )
 
 
 def differing_query(flow: str, mapping_sha: str) -> Select[Any]:

@@ -1,7 +1,7 @@
 """The ledger's database: SQLite or Postgres, created on first use, written in transactions, filled in bulk.
 
-Not for what the tables mean (``ledger.py``). Every operation opens its own connection: tasks are forks, and a
-connection must not cross one.
+Not for what the tables mean (``ledger.py``). Every operation opens its own connection, unless one is held or some are
+kept: tasks are forks, and a connection must not cross one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.ledger.tables import SCHEMA_VERSION, schema_version, stored
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 BUSY_MILLISECONDS = 60_000
 ADVISORY_LOCK = 0x5C_1ED6E4  # any number, the same for every task that may create the schema
+
+#: Postgres' defaults are made for turning disks and for long queries: the planner reads a million rows to find five
+#: thousand, and compiles a query for longer than it runs (bench/ledger.py).
+PLANNING = ("random_page_cost = 1.1", "jit = off")
 
 #: What a database says when waiting does not help, and who must act.
 PERMANENT = {
@@ -44,17 +50,37 @@ PERMANENT = {
 
 
 class Database:
-    """A ledger's database at a URL: ``sqlite:///<path>`` or ``postgresql://…``."""
+    """A ledger's database at a URL: ``sqlite:///<path>`` or ``postgresql://…``.
 
-    def __init__(self, url: str) -> None:
+    :param keep: how many connections to Postgres are kept, for a process that is never forked.
+    """
+
+    def __init__(self, url: str, *, keep: int = 0) -> None:
         self._url = _normalised(url)
         self.name = self._url.render_as_string(hide_password=True)
         self.postgres = self._url.get_backend_name() == "postgresql"
+        pool: dict[str, Any] = {"poolclass": NullPool}
+        if self.postgres:
+            pool = {"pool_size": max(1, keep), "max_overflow": -1, "pool_pre_ping": True}
         # hide_parameters: an error's text must not carry the rows that it was about.
-        self._engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
-        self._ready = False
+        self._engine = create_engine(self._url, hide_parameters=True, **pool)
+        self._ready, self._held = False, bool(keep)
         if not self.postgres:
             make_sqlite_transactional(self._engine, BUSY_MILLISECONDS)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps a connection open meanwhile, for all operations one after the other; not across a fork.
+
+        Of Postgres, where a new one is a new process. SQLite has nothing to gain.
+        """
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+            if not before:
+                self._engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -74,7 +100,7 @@ class Database:
         if self.postgres:
             _copy(connection, table, columns)
             return
-        rows = list(zip(*(column.to_pylist() for column in columns.values()), strict=True))
+        rows = list(zip(*(_sqlite_values(column) for column in columns.values()), strict=True))
         if rows:
             statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
             connection.exec_driver_sql(str(statement), rows)
@@ -86,15 +112,18 @@ class Database:
                 self._prepare()
                 self._ready = True
             with self._begun("BEGIN IMMEDIATE" if writes else "BEGIN") as connection:
+                if self.postgres and not writes:
+                    # There is nothing to keep, and making temporary tables would wait for the disk.
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 yield connection
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
         with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
             if self.postgres:
-                # With its default, made for turning disks, the planner reads a million rows to find five
-                # thousand (bench/ledger.py).
-                connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
+                if not self._held:
+                    connection.detach()
+                connection.exec_driver_sql("; ".join(f"SET LOCAL {setting}" for setting in PLANNING))
             yield connection
 
     def _prepare(self) -> None:
@@ -132,11 +161,13 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         found = _found_version(connection)
         if found is None or found < SCHEMA_VERSION:
-            stored.create_all(connection)  # a newer version only ever adds tables and indexes
+            stored.create_all(connection)
             for table in stored.sorted_tables:
+                _add_columns(connection, table)
                 for index in table.indexes:
                     index.create(connection, checkfirst=True)
-            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            now = datetime.now(UTC)
+            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION, since=now))
         return max(found or 0, SCHEMA_VERSION)
 
     @contextmanager
@@ -157,6 +188,15 @@ class Database:
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that may say what happens on a conflict; both databases spell it alike."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
+    """The columns that a table of an older version lacks, empty in every row that is there."""
+    there = {each["name"] for each in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def _found_version(connection: Connection) -> int | None:
@@ -225,19 +265,27 @@ def _private_file(path: Path) -> Iterator[None]:
         yield
 
 
+def _sqlite_values(column: pa.Array) -> list[Any]:
+    """Plain values; a time as the text that SQLite keeps: in UTC, without saying so."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
 def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
     import pyarrow as pa
     from pyarrow import csv
 
-    def written(column: pa.Array) -> pa.Array:
-        if not pa.types.is_binary(column.type):
-            return column
-        return pa.array(
-            [None if each is None else f"\\x{each.hex()}" for each in column.to_pylist()], pa.string()
-        )
-
     lines = BytesIO()
-    rows = pa.table({name: written(column) for name, column in columns.items()})
+    rows = pa.table(
+        {
+            name: _as_hex(column) if pa.types.is_binary(column.type) else column
+            for name, column in columns.items()
+        }
+    )
     csv.write_csv(rows, lines, csv.WriteOptions(include_header=False))
     lines.seek(0)
     names = ", ".join(columns)
@@ -245,3 +293,20 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array])
     statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
     cursor.copy_expert(statement, lines)
     cursor.close()
+
+
+def _as_hex(column: pa.Array) -> pa.Array:
+    """Bytes as Postgres reads them: all in one go, as each value's digits are twice as many as its bytes."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    there, offsets, values = column.buffers()
+    digits = pa.StringArray.from_buffers(
+        len(column),
+        pa.py_buffer(np.frombuffer(offsets, np.int32) * 2),
+        pa.py_buffer((values.to_pybytes() if values else b"").hex().encode()),
+        there,
+        offset=column.offset,
+    )
+    return compute.binary_join_element_wise("\\x", digits, "")

@@ -1,4 +1,4 @@
-"""E-mail events: which are in Dynamics, which wait for their contact, and which export files were taken.
+"""E-mail events: which are in Dynamics, and whose, which wait for their contact, and which export files were taken.
 
 Not for writing activities (``hooks``), nor for deciding how long an event waits (``events/extract.py``).
 """
@@ -8,13 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, literal, select
 
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.frames import key_columns
-from campaign_sync.ledger.tables import events, export_files, rejections, staged_events, waiting_events
+from campaign_sync.ledger.tables import (
+    events,
+    export_files,
+    rejections,
+    staged_events,
+    waiting_events,
+)
 from campaign_sync.ledger.tables import staged_keys as wanted
 
 if TYPE_CHECKING:
@@ -28,6 +35,17 @@ KEPT = timedelta(days=90)
 DONE, ASIDE, INCOMPLETE = "done", "aside", "incomplete"
 UNKNOWN_CONTACT = "unknown contact"
 NO_SUCH_CONTACT = "Dynamics has no such contact; the event is tried again when there is one"
+
+
+class Settled(NamedTuple):
+    """An event that is in Dynamics: no more of it than its keys and its time."""
+
+    event: str
+    contact: str
+    happened: datetime
+    delivery: str  # its name in Campaign; may be empty
+    created: bool  # now; else its activity was there already
+    task: bool | None  # whether it was followed up; None: not now, perhaps before
 
 
 class Waiting(NamedTuple):
@@ -81,7 +99,7 @@ class Events:
         mapping_sha: str,
         now: datetime,
         *,
-        settled: Iterable[str],
+        settled: Sequence[Settled],
         waiting: Sequence[Waiting],
         refused: Sequence[Refused],
         dropped: Iterable[str] = (),
@@ -96,23 +114,20 @@ class Events:
             *refused,
             *(Refused(each.event, "load", UNKNOWN_CONTACT, NO_SUCH_CONTACT) for each in waiting),
         ]
-        fates = {
-            "settled": [*settled],
+        others = {
             "waiting": [each.event for each in waiting],
             "refused": [each.event for each in refused],
             "dropped": [*dropped],
         }
         with self._database.write() as connection:
-            self._database.stage(connection, staged_events, _fate_columns(fates))
-            seen = literal(now, events.c.settled_at.type)
-            arrived = select(literal(flow), staged_events.c.source_key, seen).where(
-                staged_events.c.fate == "settled"
-            )
-            connection.execute(
-                insert_into(connection, events)
-                .from_select(["flow", "event", "settled_at"], arrived)
-                .on_conflict_do_nothing()
-            )
+            self._database.stage(connection, staged_events, _fate_columns(settled, others))
+            given: dict[str, Any] = {"event": staged_events.c.source_key, **staged_events.c}
+            given |= {"flow": literal(flow), "run_id": literal(run_id)}
+            given["settled_at"] = literal(now, events.c.settled_at.type)
+            names = [each.name for each in events.columns]
+            arrived = select(*(given[name] for name in names)).where(staged_events.c.fate == "settled")
+            insert = insert_into(connection, events).from_select(names, arrived)
+            connection.execute(insert.on_conflict_do_nothing())
             # Another worker on the same file may have been luckier since.
             query = select(events.c.event).where(
                 events.c.flow == flow, events.c.event.in_(_of("waiting", "refused"))
@@ -199,13 +214,18 @@ class Events:
             return set(connection.execute(select(table.c.event).where(table.c.flow == flow, among)).scalars())
 
 
-def _fate_columns(fates: Mapping[str, Sequence[str]]) -> dict[str, pa.Array]:
+def _fate_columns(settled: Sequence[Settled], others: Mapping[str, Sequence[str]]) -> dict[str, pa.Array]:
+    """The columns of ``staged_events``, in the order of the keys, so that two writers do not block each other."""
     import pyarrow as pa
 
-    rows = sorted((key, fate) for fate, keys in fates.items() for key in keys)
+    nothing = (None,) * (len(Settled._fields) - 1)
+    rows: list[tuple[Any, ...]] = [(each.event, "settled", *each[1:]) for each in settled]
+    rows += [(key, fate, *nothing) for fate, keys in others.items() for key in keys]
+    rows.sort(key=itemgetter(0, 1))
+    kinds = {"happened": pa.timestamp("us", "UTC"), "created": pa.bool_(), "task": pa.bool_()}
     return {
-        "source_key": pa.array([key for key, _ in rows], pa.string()),
-        "fate": pa.array([fate for _, fate in rows], pa.string()),
+        column.name: pa.array([row[at] for row in rows], kinds.get(column.name, pa.string()))
+        for at, column in enumerate(staged_events.columns)
     }
 
 

@@ -28,6 +28,19 @@ def key_columns(keys: Iterable[str]) -> dict[str, pa.Array]:
     return {"source_key": one_array(column.drop_duplicates().sort_values(), pa.string())}
 
 
+def reading_columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """Rows that were read, in order of their keys; of a key that came twice nothing is claimed."""
+    import pyarrow as pa
+
+    if not frame.index.is_unique:
+        once = ~frame.index.duplicated(keep=False)
+        frame = frame.assign(sent_hash=frame["sent_hash"].where(once, None))
+        frame = frame[~frame.index.duplicated()]
+    table = pa.table(_columns(frame, {"version": pa.int64(), "sent_hash": pa.binary()}))
+    ordered = table.sort_by("source_key")
+    return {name: ordered[name].combine_chunks() for name in ordered.column_names}
+
+
 def write_columns(keys: Iterable[str], versions: Iterable[int | None] | None) -> dict[str, pa.Array]:
     """Keys with their versions, in order of the keys; without versions, keys may come twice."""
     import pyarrow as pa

@@ -6,7 +6,9 @@ Not for deciding what to write (``run/plan.py``). Order of a delivery: ``begin``
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -26,7 +28,7 @@ from sqlalchemy import (
 
 from campaign_sync.errors import ReconcileError
 from campaign_sync.ledger.begin import begin_writes, put_in_doubt, to_look_at
-from campaign_sync.ledger.comparing import differing_query, expected_queries, state_query
+from campaign_sync.ledger.comparing import differing_query, expected_queries, news_query, state_query
 from campaign_sync.ledger.consent import Consents
 from campaign_sync.ledger.database import Database, insert_into
 from campaign_sync.ledger.events import EVENT_TABLES, Events
@@ -37,6 +39,7 @@ from campaign_sync.ledger.frames import (
     outcome_columns,
     parked_columns,
     parked_frame,
+    reading_columns,
     rejected_frame,
     rejection_columns,
     state_frame,
@@ -82,6 +85,7 @@ from campaign_sync.ledger.tables import staged_keys as wanted
 from campaign_sync.ledger.tables import staged_links as linked
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_parked as waiting
+from campaign_sync.ledger.tables import staged_readings as reading
 from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.ledger.tables import staged_versions as listed
 from campaign_sync.ledger.tables import staged_writes as planned
@@ -126,6 +130,15 @@ class Begun(NamedTuple):
     waiting: pd.DataFrame  # what some of the others wait for: index key; kind, waits_for, waits_key, reason
 
 
+class Compared(NamedTuple):
+    """What the ledger knows of rows that were read."""
+
+    settled: pd.Index[
+        str
+    ]  # in Campaign, beyond doubt, in this very version and with this hash, and nothing besides
+    known: pd.DataFrame  # of the others, as of ``Ledger.known``
+
+
 class Move(NamedTuple):
     """A step of a flow's place in the change feed."""
 
@@ -160,6 +173,12 @@ class Ledger:
         self.events = Events(self._database)
         self.consents = Consents(self._database)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps a connection open for the operations meanwhile, of a process that does many of them."""
+        with self._database.held():
+            yield
+
     def known(self, flow: str, keys: Iterable[str]) -> pd.DataFrame:
         """What is known of these keys: index key, columns version, sent_hash, present, in_doubt."""
         with self._database.read() as connection:
@@ -176,6 +195,20 @@ class Ledger:
                 .where(records.c.source_key.in_(select(wanted.c.source_key)))
             )
             return known_frame(found.all())
+
+    def compared(self, flow: str, readings: pd.DataFrame) -> Compared:
+        """What is known of rows that were read, in one look that leaves out those of which nothing new is to be known.
+
+        :param readings: index key; version, sent_hash (null: nothing is claimed of the row).
+        """
+        with self._database.read() as connection:
+            self._database.stage(connection, reading, reading_columns(readings))
+            found = connection.execute(news_query(flow)).all()
+        news = [key for key, *_ in found]
+        return Compared(
+            readings.index[~readings.index.isin(news)],
+            known_frame(row for row in found if row[1] is not None),
+        )
 
     def there(self, flow: str, keys: Iterable[str]) -> set[str]:
         """Those of these keys whose records are surely in Campaign, so that another record may name them."""
@@ -285,16 +318,25 @@ class Ledger:
         :param parked: index key; version, kind, waits_for, waits_key, reason.
         :param linked: whether rows of this flow name records of others, so that :meth:`begin` was told which.
         """
+        waits = parked is not None and len(parked) > 0
+        if not (len(outcomes) or len(rejected) or waits):
+            return
         with self._database.write() as connection:
-            self._database.stage(connection, outcome, outcome_columns(outcomes))
-            self._database.stage(connection, refusal, rejection_columns(rejected))
-            settle_outcomes(connection, flow, run_id, mapping_sha, _now(), linked=linked)
-            if linked:
-                settle_links(connection, flow)
-                take_back_links(connection, flow, run_id)
-            settle_rejections(connection, flow, run_id, mapping_sha, _now())
-            clear_parked(connection, flow, run_id)
-            if parked is not None and len(parked):
+            if len(outcomes):
+                columns = outcome_columns(outcomes)
+                self._database.stage(connection, outcome, columns)
+                staged = Counter(columns["result"].to_pylist())
+                settle_outcomes(connection, flow, run_id, mapping_sha, _now(), staged=staged, linked=linked)
+                if linked:
+                    settle_links(connection, flow)
+                clear_parked(connection, flow, run_id, outcome)
+            if len(rejected):
+                self._database.stage(connection, refusal, rejection_columns(rejected))
+                if linked:
+                    take_back_links(connection, flow, run_id)
+                settle_rejections(connection, flow, run_id, mapping_sha, _now())
+                clear_parked(connection, flow, run_id, refusal)
+            if parked is not None and waits:
                 self._database.stage(connection, waiting, parked_columns(parked))
                 settle_parked(connection, flow, run_id, mapping_sha, _now())
 

@@ -10,23 +10,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from campaign_sync.ledger.consent import Entry, entries_of
 from campaign_sync.ledger.database import Database
 from campaign_sync.ledger.tables import (
     GOING,
+    WHOSE_EVENTS,
     events,
     links,
     parked,
     records,
     rejections,
     runs,
+    schema_version,
     waiting_events,
 )
 from campaign_sync.run.row_hashes import DIGEST, TAG
 
-#: How many of a contact's waiting events are looked at; nobody has as many that are not known to Dynamics.
+#: How many of a contact's events of each kind of list are looked at; hardly anybody has as many within 90 days.
 MOST_EVENTS = 1000
 
 #: Of a hash that people see: enough to tell two apart.
@@ -95,6 +97,20 @@ class WaitingEvent(NamedTuple):
     last_seen: datetime
 
 
+class ArrivedEvent(NamedTuple):
+    """An event that is in Dynamics; all but the first three are None if a version before 9 settled it."""
+
+    flow: str
+    event: str
+    settled_at: datetime
+    contact: str | None
+    happened: datetime | None
+    delivery: str | None  # its name in Campaign; may be empty
+    created: bool | None  # by the run; False: the activity was there already
+    task: bool | None  # whether it was followed up; None: not by the run, perhaps by one before
+    run_id: str | None
+
+
 class Remembered(NamedTuple):
     """All that the ledger has under one key, each by flow."""
 
@@ -103,13 +119,15 @@ class Remembered(NamedTuple):
     parked: dict[str, Parked]
     named: list[Named]
     consents: dict[str, list[Entry]]
-    settled_events: dict[str, datetime]  # the key is an event's own: since when it is in Dynamics
-    waiting_events: list[WaitingEvent]  # the key is a contact's, or an event's own
+    arrived_events: list[ArrivedEvent]  # the key is a contact's, or an event's own; the latest first
+    waiting_events: list[WaitingEvent]  # the same; what waits longest first
+    whose_since: datetime | None  # events that were settled before have no contact; None: there are none
 
     def knows(self, flow: str) -> bool:
         """Whether there is anything of a flow."""
-        by_flow = (self.sent, self.rejected, self.parked, self.consents, self.settled_events)
-        return any(flow in each for each in by_flow) or any(each.flow == flow for each in self.waiting_events)
+        by_flow = (self.sent, self.rejected, self.parked, self.consents)
+        of_events = {each.flow for each in self.arrived_events} | {each.flow for each in self.waiting_events}
+        return flow in of_events or any(flow in each for each in by_flow)
 
 
 def remembered(database: Database, flows: Sequence[str], key: str) -> Remembered:
@@ -121,8 +139,9 @@ def remembered(database: Database, flows: Sequence[str], key: str) -> Remembered
             parked={row.flow: _as(Parked, row) for row in _rows(connection, parked, flows, key)},
             named=[_as(Named, row) for row in _rows(connection, links, flows, key)],
             consents={flow: found for flow in flows if (found := entries_of(connection, flow, key))},
-            settled_events=_settled(connection, flows, key),
+            arrived_events=_arrived(connection, flows, key),
             waiting_events=_waiting(connection, flows, key),
+            whose_since=_whose_since(connection),
         )
 
 
@@ -161,9 +180,14 @@ def _sent(row: Any) -> Sent:
     )
 
 
-def _settled(connection: Connection, flows: Sequence[str], key: str) -> dict[str, datetime]:
-    query = select(events.c.flow, events.c.settled_at).where(events.c.flow.in_(flows), events.c.event == key)
-    return {row.flow: row.settled_at for row in connection.execute(query)}
+def _arrived(connection: Connection, flows: Sequence[str], key: str) -> list[ArrivedEvent]:
+    query = select(*(events.c[name] for name in ArrivedEvent._fields))
+    own = query.where(events.c.flow.in_(flows), events.c.event == key)
+    # The flow as an expression: else SQLite prefers the primary key, and goes through all events of a flow.
+    of_contact = query.where((events.c.flow + "").in_(flows), events.c.contact == key)
+    latest = of_contact.order_by(events.c.happened.desc(), events.c.event).limit(MOST_EVENTS + 1)
+    found: list[Any] = [row for query in (own, latest) for row in connection.execute(query)]
+    return [ArrivedEvent(*row) for row in found]
 
 
 def _waiting(connection: Connection, flows: Sequence[str], key: str) -> list[WaitingEvent]:
@@ -174,3 +198,10 @@ def _waiting(connection: Connection, flows: Sequence[str], key: str) -> list[Wai
     of_contact = select(*columns).where(of_flows, waiting_events.c.contact == key).limit(MOST_EVENTS)
     found = [*connection.execute(own), *connection.execute(of_contact)]
     return [WaitingEvent(*row) for row in sorted(found, key=lambda row: (row.first_seen, row.event))]
+
+
+def _whose_since(connection: Connection) -> datetime | None:
+    began, since = connection.execute(
+        select(func.min(schema_version.c.version), func.min(schema_version.c.since))
+    ).one()
+    return since if began < WHOSE_EVENTS else None

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     and_,
     case,
@@ -29,7 +30,6 @@ from campaign_sync.ledger.links import surely_there
 from campaign_sync.ledger.tables import links, parked, records, rejections, runs
 from campaign_sync.ledger.tables import staged_outcomes as outcome
 from campaign_sync.ledger.tables import staged_parked as coming
-from campaign_sync.ledger.tables import staged_rejections as refusal
 from campaign_sync.waits import CHILDREN, PARENT
 
 
@@ -104,14 +104,18 @@ def settle_parked(connection: Connection, flow: str, run_id: str, mapping_sha: s
     connection.execute(delete(rejections).where(rejections.c.flow == flow, among, waits))
 
 
-def clear_parked(connection: Connection, flow: str, run_id: str) -> None:
-    """The staged outcomes and rejections, unless they are of an older version, end a row's wait."""
-    for settled, deleted in ((outcome, outcome.c.result == "deleted"), (refusal, false())):
-        newer = and_(settled.c.version >= parked.c.version, or_(deleted, _may_end(flow, run_id)))
+def clear_parked(connection: Connection, flow: str, run_id: str, *settled: FromClause) -> None:
+    """Staged outcomes and rejections, unless they are of an older version, end a row's wait.
+
+    :param settled: which of the two are staged.
+    """
+    for table in settled:
+        deleted = outcome.c.result == "deleted" if table is outcome else false()
+        newer = and_(table.c.version >= parked.c.version, or_(deleted, _may_end(flow, run_id)))
         ends = exists().where(
-            settled.c.source_key == parked.c.source_key, or_(settled.c.version.is_(None), newer)
+            table.c.source_key == parked.c.source_key, or_(table.c.version.is_(None), newer)
         )
-        among = parked.c.source_key.in_(select(settled.c.source_key))
+        among = parked.c.source_key.in_(select(table.c.source_key))
         connection.execute(delete(parked).where(parked.c.flow == flow, among, ends))
 
 

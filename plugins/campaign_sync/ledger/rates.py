@@ -28,7 +28,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
 from campaign_sync.ledger.database import ADVISORY_LOCK, Database, insert_into, make_sqlite_transactional
@@ -37,7 +36,6 @@ Result = TypeVar("Result")
 
 FILE = "rates.db"
 PATIENCE = 2  # seconds, which all calls of a process wait; far longer than any of these transactions takes
-RENEWED = 60  # seconds after which a connection is opened anew: it may have been cut while nobody called
 
 tables = MetaData()
 
@@ -99,15 +97,17 @@ class _Kept(Database):
     """A database that keeps one connection in each process, as it is looked at ten times a second."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(_beside(url))
-        options: dict[str, Any] = (
-            {"connect_timeout": PATIENCE} if self.postgres else {"check_same_thread": False}
-        )
+        super().__init__(url, keep=1)
+        options: dict[str, Any] = {"connect_timeout": PATIENCE}
+        if not self.postgres:
+            options = {"check_same_thread": False}
+            self._url = self._url.set(database=str(Path(self._url.database or "").with_name(FILE)))
+            self.name = str(self._url)
         self._engine = create_engine(
             self._url,
             poolclass=QueuePool,
             pool_size=1,
-            pool_recycle=RENEWED,
+            pool_pre_ping=self.postgres,
             connect_args=options,
             hide_parameters=True,
         )
@@ -143,10 +143,3 @@ def _hurry(connection: Any, _: Any) -> None:
 @cache
 def _database(url: str, process: int) -> _Kept:  # noqa: ARG001 - a connection must not cross a fork
     return _Kept(url)
-
-
-def _beside(url: str) -> str:
-    parsed = make_url(url)
-    if not parsed.drivername.startswith("sqlite") or not parsed.database:
-        return url
-    return parsed.set(database=str(Path(parsed.database).with_name(FILE))).render_as_string(False)

@@ -5,6 +5,7 @@ Not for transactions or staging (``ledger.py`` calls these, inside one). Every s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,19 +30,34 @@ from campaign_sync.ledger.tables import staged_rejections as refusal
 
 
 def settle_outcomes(
-    connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime, *, linked: bool
+    connection: Connection,
+    flow: str,
+    run_id: str,
+    mapping_sha: str,
+    now: datetime,
+    *,
+    staged: Mapping[str, int],
+    linked: bool,
 ) -> None:
     """What Campaign did, and what needed no call.
 
+    :param staged: how many rows each result has.
     :param linked: whether rows of this flow name records of others.
     """
-    _mark_overtaken(connection, flow)
-    _upsert_written(connection, flow, run_id, mapping_sha, now)
-    _update_deleted(connection, flow, run_id, now)
-    _raise_versions(connection, flow)
-    _mark_come(connection, flow, run_id)
-    _remember_absent(connection, flow, run_id, now)
-    _leave_dropped(connection, flow, linked=linked)
+    written, deleted, dropped = (
+        sum(staged.get(each, 0) for each in results)
+        for results in (("created", "updated"), ("deleted",), ("dropped",))
+    )
+    accepted = _upsert_written(connection, flow, run_id, mapping_sha, now) if written else 0
+    if deleted:
+        _update_deleted(connection, flow, run_id, now)
+    if deleted or accepted < written:
+        _mark_overtaken(connection, flow)
+    if dropped or staged.get("unchanged"):
+        _confirm(connection, flow, run_id)
+        _remember_absent(connection, flow, run_id, now)
+    if dropped:
+        _leave_dropped(connection, flow, linked=linked)
     _clear_rejections(connection, flow)
 
 
@@ -53,7 +69,8 @@ def settle_rejections(
     _lift_doubt(connection, flow, run_id)
 
 
-def _upsert_written(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> None:
+def _upsert_written(connection: Connection, flow: str, run_id: str, mapping_sha: str, now: datetime) -> int:
+    """How many of them nothing newer is known of."""
     row = {
         "flow": literal(flow),
         "source_key": outcome.c.source_key,
@@ -68,13 +85,14 @@ def _upsert_written(connection: Connection, flow: str, run_id: str, mapping_sha:
     written = select(*row.values()).where(outcome.c.result.in_(("created", "updated")))
     insert = insert_into(connection, records).from_select(list(row), written.order_by(outcome.c.source_key))
     changed = {name: insert.excluded[name] for name in row if name not in ("flow", "source_key")}
-    connection.execute(
+    return connection.execute(
         insert.on_conflict_do_update(
             index_elements=["flow", "source_key"],
             set_=changed | _what_stays_open(run_id),
             where=insert.excluded.version >= records.c.version,
-        )
-    )
+        ),
+        execution_options={"preserve_rowcount": True},
+    ).rowcount
 
 
 def _update_deleted(connection: Connection, flow: str, run_id: str, now: datetime) -> None:
@@ -113,10 +131,23 @@ def _mark_overtaken(connection: Connection, flow: str) -> None:
     connection.execute(update(records).where(staged, overtaken).values(doubt=doubt, run_id=NOBODY))
 
 
-def _raise_versions(connection: Connection, flow: str) -> None:
+def _confirm(connection: Connection, flow: str, run_id: str) -> None:
+    """What needed no call raises what is known of the row's version; unless, of a row that was left as it is, the plan
+    knew less than the ledger does by now.
+    """
     newer = and_(outcome.c.version > records.c.version, records.c.doubt == 0)
+    # Gone, and nothing was to be deleted when that was planned; another run has begun with the row since.
+    created = or_(
+        and_(records.c.present, outcome.c.version.is_(None)), and_(~records.c.present, records.c.doubt > 0)
+    )
+    come = and_(outcome.c.result == "unchanged", created, records.c.run_id != run_id)
+    told = {
+        "version": case((newer, outcome.c.version), else_=records.c.version),
+        "doubt": case((come, records.c.doubt.bitwise_or(EARLIER)), else_=records.c.doubt),
+        "run_id": case((come, NOBODY), else_=records.c.run_id),
+    }
     staged = _staged(flow, "unchanged", "dropped")
-    connection.execute(update(records).where(staged, newer).values(version=outcome.c.version))
+    connection.execute(update(records).where(staged, or_(newer, come)).values(told))
 
 
 def _leave_dropped(connection: Connection, flow: str, *, linked: bool) -> None:
@@ -126,16 +157,6 @@ def _leave_dropped(connection: Connection, flow: str, *, linked: bool) -> None:
     if not linked:
         dropped = and_(dropped, records.c.doubt > 0)
     connection.execute(update(records).where(dropped).values(doubt=0, sent_hash=None))
-
-
-def _mark_come(connection: Connection, flow: str, run_id: str) -> None:
-    # Gone, and nothing was to be deleted when that was planned; another run has begun with the row since.
-    created = or_(
-        and_(records.c.present, outcome.c.version.is_(None)), and_(~records.c.present, records.c.doubt > 0)
-    )
-    come = and_(_staged(flow, "unchanged"), created, records.c.run_id != run_id)
-    doubt = records.c.doubt.bitwise_or(EARLIER)
-    connection.execute(update(records).where(come).values(doubt=doubt, run_id=NOBODY))
 
 
 def _remember_absent(connection: Connection, flow: str, run_id: str, now: datetime) -> None:

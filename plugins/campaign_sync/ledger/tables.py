@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 8  # a newer one only ever adds tables and indexes
+SCHEMA_VERSION = 9  # a newer one only ever adds tables, indexes, and columns that may be empty
 
 #: What `records.doubt` is the sum of; 0: Campaign holds what is known. A write was begun, by the run that is named, and
 #: its outcome is unknown. An earlier one's is too, so that a refusal of the later says nothing about it. An earlier one
@@ -54,7 +54,15 @@ class Utc(TypeDecorator[datetime]):
 stored = MetaData()
 staged = MetaData()  # temporary tables: a batch's rows on their way in, so that one statement serves them all
 
-schema_version = Table("schema_version", stored, Column("version", Integer, nullable=False))
+schema_version = Table(  # a row for each version that the ledger has had
+    "schema_version",
+    stored,
+    Column("version", Integer, nullable=False),
+    Column("since", Utc),  # null: of a version before 9
+)
+
+#: The first version that keeps whose the events are.
+WHOSE_EVENTS = 9
 
 places = Table(
     "places",
@@ -182,7 +190,22 @@ events = Table(  # e-mail events that are in Dynamics, so that a row which is ex
     Column("flow", Text, primary_key=True),
     Column("event", Text, primary_key=True),
     Column("settled_at", Utc, nullable=False),
+    # For people who ask what a contact got. All are empty where a version before 9 settled the event.
+    Column("contact", Text),
+    Column("happened", Utc),
+    Column("delivery", Text),  # its name in Campaign
+    Column("created", Boolean),  # by the run; false: the activity was there already
+    Column("task", Boolean),  # whether it was followed up; null: not by the run, perhaps by one before
+    Column("run_id", Text),
     sqlite_with_rowid=False,
+)
+
+# Those of one contact. The condition has an older ledger be given this at once, however many events it holds.
+Index(
+    "events_by_contact",
+    events.c.contact,
+    sqlite_where=events.c.contact.is_not(None),
+    postgresql_where=events.c.contact.is_not(None),
 )
 
 waiting_events = Table(  # events whose contact Dynamics does not know
@@ -310,6 +333,12 @@ staged_events = _temporary(  # without a key: two rows of a file may tell the sa
     "staged_events",
     Column("source_key", Text, nullable=False),
     Column("fate", Text, nullable=False),  # settled | waiting | refused | dropped
+    # Of a settled one, as in `events`.
+    Column("contact", Text),
+    Column("happened", Utc),
+    Column("delivery", Text),
+    Column("created", Boolean),
+    Column("task", Boolean),
 )
 
 staged_links = _temporary(
@@ -324,6 +353,13 @@ staged_versions = _temporary(  # without a key: a page that lists a row twice is
     "staged_versions",
     Column("source_key", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+)
+
+staged_readings = _temporary(  # rows as they were read; nothing is claimed of one without a hash
+    "staged_readings",
+    Column("source_key", Text, nullable=False),
+    Column("version", BigInteger),
+    Column("sent_hash", LargeBinary),
 )
 
 staged_writes = _temporary(

@@ -30,7 +30,7 @@ from campaign_sync.mapping.vocabulary import (
     Vocabulary,
 )
 from campaign_sync.mapping.wording import Wrong, meant
-from campaign_sync.mapping.yaml_lines import Document, Problem, dotted, read_yaml
+from campaign_sync.mapping.yaml_lines import MOST_PROBLEMS, Document, Problem, dotted, read_yaml
 from campaign_sync.schema import opt_out
 
 __all__ = [
@@ -61,6 +61,8 @@ class File(BaseModel):
 
 
 Loaded = TypeVar("Loaded", bound=File)
+
+LONGEST = 500  # characters of a key or a problem that are told: a file may have half a megabyte in one
 
 
 class Mapping(Vocabulary, File):
@@ -185,8 +187,16 @@ def closest_in(vocabulary: type[BaseModel]) -> Callable[[tuple[str | int, ...]],
 
 def mapping_error(file: str, problems: Iterable[Problem]) -> MappingError:
     """All problems of a file as one error, the first one heading."""
-    heading, *rest = sorted(problems, key=lambda each: each.line)
+    told = [
+        each._replace(key=_short(each.key), problem=_short(each.problem), remedy=_short(each.remedy))
+        for each in problems
+    ]
+    heading, *rest = sorted(told, key=lambda each: each.line)
     return MappingError(file, *heading, others=tuple(MappingError(file, *each) for each in rest))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def check_together(mappings: Iterable[Mapping]) -> None:
@@ -253,7 +263,7 @@ def _without_echoes(
     """The problems of a file, without those that only repeat another: the key that is missing because it is
     misspelt.
     """
-    errors: list[dict[str, Any]] = [dict(each) for each in error.errors()]
+    errors: list[dict[str, Any]] = [dict(each) for each in error.errors()[:MOST_PROBLEMS]]
     absent = [each["loc"] for each in errors if each["type"] == "missing"]
     unknown = [each["loc"] for each in errors if each["type"] == "extra_forbidden"]
     misspelt = {

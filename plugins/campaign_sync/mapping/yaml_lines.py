@@ -19,6 +19,7 @@ Path = tuple[str | int, ...]
 
 LARGEST = 512 * 1024  #: bytes; the largest hand-written mapping is a hundred times smaller
 DEEPEST = 20  #: levels of nesting
+MOST_PROBLEMS = 100  #: of one file that are told; nobody reads more
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?")
@@ -149,7 +150,8 @@ class _Reader:
         return result
 
     def _refuse(self, event: Any, path: Path, problem: str, remedy: str) -> None:
-        self.problems.append(Problem(_line(event), dotted(path), problem, remedy))
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(_line(event), dotted(path), problem, remedy))
 
 
 def dotted(path: Path) -> str:

@@ -19,7 +19,9 @@ class May(BaseModel):
     """What the person may do with a flow."""
 
     start: bool = Field(default=False, description="Start runs, and have rows tried again.")
-    pause: bool = Field(default=False, description="Pause and unpause its DAG.")
+    pause: bool = Field(
+        default=False, description="Edit its DAG: pause and unpause it, and preview a mapping of it."
+    )
 
 
 class Rights:

@@ -13,21 +13,19 @@ from pydantic import BaseModel, Field
 
 from campaign_sync.consent.decided import decided
 from campaign_sync.ledger.consent import Entry
-from campaign_sync.ledger.events import NO_SUCH_CONTACT, UNKNOWN_CONTACT
-from campaign_sync.ledger.one_key import Remembered, WaitingEvent, have_run, remembered
+from campaign_sync.ledger.one_key import Remembered, have_run, remembered
 from campaign_sync.ledger.searching import plain_key
 from campaign_sync.mapping.links import table_in
-from campaign_sync.page.airflow_state import Flow, flows_of
+from campaign_sync.page.acting import May, Rights, RightsDep
+from campaign_sync.page.airflow_state import Direction, Flow, flows_of
+from campaign_sync.page.contact_events import Arrived, EventsAnswer, arrived_events, missing_events
 from campaign_sync.page.sources import ledger, mapping_file
-from campaign_sync.page.verdict import ORDER, Fate, Verdict, untold, verdict
+from campaign_sync.page.verdict import ORDER, Fate, Verdict, event_verdict, untold, verdict
 
 router = APIRouter(tags=["contact"])
 
 #: The table whose rows people mean by default.
 CONTACTS = "contact"
-
-#: Of waiting events so many ids are told.
-SHOWN = 5
 
 Key = Annotated[
     str,
@@ -122,21 +120,18 @@ class OptOutsAnswer(BaseModel):
     """What a flow of opt-outs knows of a contact."""
 
     flow: str
+    fate: Fate | None = Field(description="What kept the contact from being told.")
     said: str | None = Field(description="Why the contact could not be told, if so.")
     since: datetime | None
     attributes: list[OptOutAnswer]
 
 
-class EventsAnswer(BaseModel):
-    """Events of one kind that wait for this contact, or the event itself, if the key is one."""
+class FlowAnswer(BaseModel):
+    """A flow that the answer names."""
 
     flow: str
-    kind: str
-    state: Literal["waiting", "rejected", "in_dynamics"]
-    count: int
-    latest: datetime
-    reason: str = ""
-    some: list[str] = Field(description="Ids of a few.")
+    direction: Direction
+    may: May = Field(description="What the person who asks may do with it.")
 
 
 class ContactAnswer(BaseModel):
@@ -151,11 +146,20 @@ class ContactAnswer(BaseModel):
     flows: list[InFlow]
     opt_outs: list[OptOutsAnswer]
     events: list[EventsAnswer]
+    arrived: Arrived
+    named: list[FlowAnswer] = Field(
+        description="Every flow that is named above, and that the person may read."
+    )
 
 
 @router.get("/contacts/{key:path}")
-def contact(key: Key, session: SessionDep, readable: ReadableDagsFilterDep) -> ContactAnswer:
-    """What became of a contact, or of a row of any flow: what was sent, rejected or waits, opt-outs, events."""
+def contact(
+    key: Key, session: SessionDep, readable: ReadableDagsFilterDep, rights: RightsDep
+) -> ContactAnswer:
+    """What became of a contact, or of a row of any flow: what was sent, rejected or waits, opt-outs, e-mail events.
+
+    Of events that are in Dynamics the latest are told, with their follow-up tasks, and how many there are besides.
+    """
     flows = {flow.dag_id: flow for flow in flows_of(session, readable.value or ())}
     if not flows:
         raise HTTPException(404, "There is no flow, or none that you may read")
@@ -164,8 +168,15 @@ def contact(key: Key, session: SessionDep, readable: ReadableDagsFilterDep) -> C
     known = remembered(database, list(flows), known_as)
     rows = [flow for flow in flows.values() if flow.direction == "to_campaign"]
     ran = have_run(database, list(flows))
-    judged = {flow.dag_id: verdict(flow, known, has_run=flow.dag_id in ran) for flow in _about(rows, known)}
-    name, first = _first(judged)
+    of_events = [name for name, flow in flows.items() if flow.direction == "to_dynamics"]
+    event = event_verdict(known_as, of_events, known)
+    about = [] if event else _about(rows, known)
+    judged = {flow.dag_id: verdict(flow, known, has_run=flow.dag_id in ran) for flow in about}
+    name, first = event or _first(judged)
+    opt_outs = list(_opt_outs(flows, known))
+    events, arrived = list(missing_events(of_events, known)), arrived_events(of_events, known)
+    named = {*judged, *(each.flow for each in opt_outs), *(each.flow for each in events)}
+    named |= {each.flow for each in arrived.latest} | ({name} if name else set())
     return ContactAnswer(
         key=known_as,
         flow=name,
@@ -173,9 +184,16 @@ def contact(key: Key, session: SessionDep, readable: ReadableDagsFilterDep) -> C
         flows=[
             _in_flow(flow, each, known, _because(flow, known, flows, ran)) for flow, each in judged.items()
         ],
-        opt_outs=list(_opt_outs(flows, known)),
-        events=list(_events(flows, known)),
+        opt_outs=opt_outs,
+        events=events,
+        arrived=arrived,
+        named=_named([flows[each] for each in sorted(named)], rights),
     )
+
+
+def _named(flows: list[Flow], rights: Rights) -> list[FlowAnswer]:
+    may = rights.of(flow.dag_id for flow in flows)
+    return [FlowAnswer(flow=flow.dag_id, direction=flow.direction, may=may[flow.dag_id]) for flow in flows]
 
 
 def _about(rows: list[Flow], known: Remembered) -> list[Flow]:
@@ -221,6 +239,7 @@ def _opt_outs(flows: dict[str, Flow], known: Remembered) -> Iterator[OptOutsAnsw
         if flow.direction == "both" and (trouble or name in known.consents):
             yield OptOutsAnswer(
                 flow=name,
+                fate=trouble.fate if trouble else None,
                 said=trouble.said if trouble else None,
                 since=trouble.since if trouble else None,
                 attributes=[_attribute(entry) for entry in known.consents.get(name, ())],
@@ -244,49 +263,3 @@ def _attribute(entry: Entry) -> OptOutAnswer:
         mapping_sha=entry.mapping_sha,
         updated_at=entry.updated_at,
     )
-
-
-def _events(flows: dict[str, Flow], known: Remembered) -> Iterator[EventsAnswer]:
-    for name, flow in flows.items():
-        if flow.direction != "to_dynamics":
-            continue
-        waiting: dict[str, list[WaitingEvent]] = {}
-        for each in known.waiting_events:
-            if each.flow == name:
-                waiting.setdefault(_kind(each.event), []).append(each)
-        for kind, some in waiting.items():
-            latest = max(each.last_seen for each in some)
-            ids = [each.event for each in some[:SHOWN]]
-            yield EventsAnswer(
-                flow=name,
-                kind=kind,
-                state="waiting",
-                count=len(some),
-                latest=latest,
-                reason=NO_SUCH_CONTACT,
-                some=ids,
-            )
-        yield from _own(name, known)
-
-
-def _own(flow: str, known: Remembered) -> Iterator[EventsAnswer]:
-    """What became of an event, if that is what the key is of."""
-    if at := known.settled_events.get(flow):
-        yield EventsAnswer(flow=flow, kind="event", state="in_dynamics", count=1, latest=at, some=[])
-    rejected = known.rejected.get(flow)
-    if rejected and rejected.rule != UNKNOWN_CONTACT:
-        reason = f"{rejected.rule}: {rejected.reason}" if rejected.reason else rejected.rule
-        yield EventsAnswer(
-            flow=flow,
-            kind="event",
-            state="rejected",
-            count=1,
-            latest=rejected.last_seen,
-            reason=reason,
-            some=[],
-        )
-
-
-def _kind(event: str) -> str:
-    """An event is called by its kind and its number in Campaign's log: click:7."""
-    return event.partition(":")[0]

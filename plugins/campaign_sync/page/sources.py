@@ -24,7 +24,8 @@ def ledger() -> Database:
 
 @lru_cache(maxsize=4)
 def _database(url: str) -> Database:
-    return Database(url)  # makes its tables once, not at each request
+    # Makes its tables once, not at each request. To connect may take longer than the rest of an answer.
+    return Database(url, keep=2)
 
 
 def mapping_file(flow: str) -> Path | None:

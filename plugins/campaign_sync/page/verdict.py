@@ -5,6 +5,7 @@ Pure. Not for asking either (``ledger/one_key.py``, ``airflow_state.py``) nor fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,10 @@ Fate = Literal["rejected", "parked", "in_doubt", "arrived", "dropped", "deleted"
 ORDER: tuple[Fate, ...] = (
     "rejected", "parked", "in_doubt", "deleted", "dropped", "absent", "arrived", "unknown",
 )  # fmt: skip
+
+
+#: Campaign's logs name the profile.
+MAILED = "Campaign has had it, though: there are e-mail events of it"
 
 
 class Verdict(NamedTuple):
@@ -41,7 +46,8 @@ def verdict(flow: Flow, known: Remembered, *, has_run: bool) -> Verdict:
     if parked := known.parked.get(flow.dag_id):
         return _parked(parked, sent)
     if sent is None:
-        return _unknown(flow, has_run=has_run)
+        unknown = _unknown(flow, has_run=has_run)
+        return unknown._replace(said=f"{unknown.said}. {MAILED}") if known.arrived_events else unknown
     if sent.in_doubt:
         return Verdict("in_doubt", _doubt(sent), sent.updated_at, "Nothing: the next run looks at it again")
     if sent.present:
@@ -60,6 +66,26 @@ def untold(flow: str, known: Remembered) -> Verdict | None:
         return Verdict("rejected", said, rejected.first_seen, "Nothing: each run looks at the contact again")
     if parked := known.parked.get(flow):
         return Verdict("parked", f"It is told later: {_clause(parked.reason)}", parked.first_seen, "")
+    return None
+
+
+def event_verdict(key: str, flows: Iterable[str], known: Remembered) -> tuple[str, Verdict] | None:
+    """What became of an e-mail event, and in which flow, if the key is one's."""
+    for flow in flows:
+        arrived = [each for each in known.arrived_events if (each.flow, each.event) == (flow, key)]
+        waiting = [each for each in known.waiting_events if (each.flow, each.event) == (flow, key)]
+        if arrived:
+            return flow, Verdict(
+                "arrived", "It is an e-mail event, and is in Dynamics", arrived[0].settled_at, ""
+            )
+        if waiting:
+            said = "It is an e-mail event, and waits for its contact, whom Dynamics does not know"
+            remedy = "Nothing: every run looks for the contact, as long as the mapping lets events wait"
+            return flow, Verdict("parked", said, waiting[0].first_seen, remedy)
+        if rejected := known.rejected.get(flow):
+            said = f"It is an e-mail event, and was {_how(rejected)}"
+            remedy = "Mend the reason, and have Campaign export its time again"
+            return flow, Verdict("rejected", said, rejected.first_seen, remedy)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.arrow import in_one_piece
 from campaign_sync.errors import SyncError
 from campaign_sync.schema import CHOICES, Column
 
@@ -72,8 +73,7 @@ def arrow(series: pd.Series[Any]) -> Any:
     """A column of a frame as one Arrow array."""
     import pyarrow as pa
 
-    array = pa.array(series)
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    return in_one_piece(pa.array(series))
 
 
 def as_text(array: Any) -> Any:

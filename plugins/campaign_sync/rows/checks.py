@@ -11,6 +11,7 @@ import html
 import logging
 import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from campaign_sync.errors import QualityError
@@ -233,11 +234,10 @@ def _page(validation: Any, mapping: HasChecks, results: list[dict[str, Any]]) ->
     (airflow.md §13).
     """
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     for each in validation.results:
         each.result = {name: value for name, value in each.result.items() if name in _COUNTS}
-    page = str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(validation)))
+    page = str(_view().render(ValidationResultsPageRenderer().render(validation)))
     body = re.sub(r"(?s).*?<body[^>]*>(.*)</body>.*", r"\1", page)
     for tag in ("script", "style", "iframe", "form", "button", "nav", "label", "footer"):
         body = re.sub(rf"(?is)<{tag}\b.*?</{tag}>", "", body)
@@ -247,6 +247,14 @@ def _page(validation: Any, mapping: HasChecks, results: list[dict[str, Any]]) ->
     head = f'<head><meta charset="utf-8"><title>{title}</title>{_STYLE}</head>'
     body = f"<body><h1>{title}</h1>{_summary(results)}{body}</body>"
     return f'<!doctype html>\n<html lang="en">{head}{body}</html>'
+
+
+@cache
+def _view() -> Any:
+    """Great Expectations' templates: compiled once, as that takes longer than to check a batch."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 def _summary(results: list[dict[str, Any]]) -> str:

@@ -7,10 +7,11 @@ must leave in Campaign what the same rows leave by REST: rows of which a file ca
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
+
+from isal import igzip
 
 from campaign_sync.arrow import one_array
 
@@ -32,7 +33,7 @@ LONGEST = 2**31 - 1
 
 #: What Load file may not read as a whole number: more digits than 18.
 LARGEST = 10**18
-LEVEL = 1  # of gzip: higher ones take much longer for little
+LEVEL = 1  # of isal: as small as zlib makes it at 6, in a tenth of the time
 
 
 class FileColumn(NamedTuple):
@@ -121,7 +122,7 @@ def file_bytes(
     text = b"".join(
         [header.encode(), b"\n", *_rows(written, columns, resource), *_gone(deleted, columns, key_field)]
     )
-    return gzip.compress(text, LEVEL, mtime=0)
+    return igzip.compress(text, LEVEL, mtime=0)
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -135,7 +136,8 @@ def file_without(compressed: bytes, keys: Collection[str], key_column: str) -> b
     record: list[str] = []  # the lines of one row, of which a text may have several
 
     def lines() -> Iterator[str]:
-        for line in io.StringIO(gzip.decompress(compressed).decode(), newline="\n"):
+        text: bytes = igzip.decompress(compressed)  # type: ignore[no-untyped-call]
+        for line in io.StringIO(text.decode(), newline="\n"):
             record.append(line)
             yield line
 
@@ -147,7 +149,7 @@ def file_without(compressed: bytes, keys: Collection[str], key_column: str) -> b
         if cells[at] not in keys:
             kept += record
         record.clear()
-    return gzip.compress("".join(kept).encode(), LEVEL, mtime=0)
+    return igzip.compress("".join(kept).encode(), LEVEL, mtime=0)
 
 
 def _rows(frame: pd.DataFrame, columns: list[FileColumn], resource: ResourceSchema) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_sync.errors import RefusedError
+from campaign_sync.rows.sealing import ROWS, opened, sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +38,8 @@ def safe(name: str) -> str:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes a file whole or not at all; an object store does so by itself."""
+    """Writes a file whole or not at all; an object store does so by itself. Rows are encrypted if settings say so."""
+    content = sealed(uri, content)
     path = _path(uri)
     if not _local(path):
         path.write_bytes(content)
@@ -61,7 +63,7 @@ def read_bytes(uri: str) -> bytes:
         content: bytes = _path(uri).read_bytes()
     except FileNotFoundError:
         raise broken(uri, "is missing") from None
-    return content
+    return opened(uri, content)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -70,7 +72,8 @@ def parquet_bytes(table: pa.Table) -> bytes:
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
+    # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -119,8 +122,8 @@ def sweep(folder: str) -> None:
     path = _path(folder)
     try:
         path.fs.rm(path.path, recursive=True)
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, IsADirectoryError):
+        return  # the latter when another process of this task has swept it, too, and begun to fill it
 
 
 def documents(folder: str, suffix: str) -> list[str]:
@@ -137,7 +140,7 @@ def sweep_rows(folder: str) -> None:
     """Removes the rows of a run, and leaves its report and its pages for people."""
     path = _path(folder)
     for file in path.iterdir():
-        if file.name.endswith((".parquet", ".csv.gz")):
+        if file.name.endswith(ROWS):
             file.unlink()
 
 

@@ -6,7 +6,7 @@ Not for HTTP (``hooks/dataverse.py``), nor for choosing what to read (``window.p
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from campaign_sync.errors import RefusedError, TransientError
 from campaign_sync.hooks.pages import Page
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 #: Rows of a batch: small enough that no task needs 400 MB. Airflow maps a task over no more than 1,024 batches unless
 #: told otherwise, so those of a large run grow, at most fourfold (600 MB): 51 million rows.
 BATCH_ROWS, GROWTH = 15_000, 4
-
-#: Rows of earlier runs that are looked at again in one run.
-UNSETTLED_AT_ONCE = 50_000
 
 NEW_COLUMNS = "the mapping reads columns that it did not read before: all rows were read again"
 
@@ -59,6 +56,8 @@ class Source:
 
     :param anew: why all rows are read, whatever was read before; empty: they are not.
     """
+
+    AT_ONCE: ClassVar[int] = 50_000  #: rows of earlier runs that are looked at again in one run
 
     def __init__(
         self,
@@ -200,7 +199,7 @@ class Source:
         In doubt is a row whose write was begun and whose outcome is unknown, because a process was killed or two
         runs wrote it at once: it is written again, as it is now.
         """
-        waiting = self.ledger.unsettled(self.mapping.name, self.mapping.sha, UNSETTLED_AT_ONCE)
+        waiting = self.ledger.unsettled(self.mapping.name, self.mapping.sha, self.AT_ONCE)
         for page in pages:
             if waiting:
                 waiting -= {*page.rows.column(self.table.key).to_pylist(), *page.deleted}

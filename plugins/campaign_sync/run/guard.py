@@ -105,21 +105,24 @@ def guard_run(
     counts, why = Counter[str](), {harm: Counter[str]() for harm in HARMS}
     samples: dict[str, list[str]] = {harm: [] for harm in HARMS}
     empty, by_file = ledger.is_empty(flow), 0
-    for batch in () if empty else batches:
-        removed = batch.removed()
-        plan = plan_batch(batch.read(), removed, mapping, ledger, force=window.force)
-        by_file += count_by_file(plan, mapping)
-        keys = _harmed(plan)
-        why["deletes"].update(_reasons(plan, removed))
-        why["blanks"].update(f"{field} would be empty" for each in plan.emptied for field in each.split(", "))
-        for harm, harmed in keys.items():
-            counts[harm] += len(harmed)
-            samples[harm] = [*samples[harm], *harmed][:SAMPLE]
-        if any(keys.values()):
-            write_document(folder, document(batch.number, HARM), keys)
-        if len(plan.parked):
-            waits = {str(key): told for key, told in plan.parked[list(COLUMNS)].to_dict("index").items()}
-            write_document(folder, document(batch.number, PARKED), waits)
+    with ledger.held():
+        for batch in () if empty else batches:
+            removed = batch.removed()
+            plan = plan_batch(batch.read(), removed, mapping, ledger, force=window.force)
+            by_file += count_by_file(plan, mapping)
+            keys = _harmed(plan)
+            why["deletes"].update(_reasons(plan, removed))
+            why["blanks"].update(
+                f"{field} would be empty" for each in plan.emptied for field in each.split(", ")
+            )
+            for harm, harmed in keys.items():
+                counts[harm] += len(harmed)
+                samples[harm] = [*samples[harm], *harmed][:SAMPLE]
+            if any(keys.values()):
+                write_document(folder, document(batch.number, HARM), keys)
+            if len(plan.parked):
+                waits = {str(key): told for key, told in plan.parked[list(COLUMNS)].to_dict("index").items()}
+                write_document(folder, document(batch.number, PARKED), waits)
 
     _choose_way(folder, mapping, run_id, sum(batch.rows for batch in batches) if empty else by_file, log)
 

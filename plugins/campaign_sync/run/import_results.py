@@ -19,6 +19,8 @@ from campaign_sync.rows.import_file import read_lines
 RESULT = ".result.csv"  # after the name of a file
 COUNTS = ("read", "rejected", "duplicates", "inserted", "updated", "deleted", "missing", "ignored")
 
+COUNT = re.compile(r"[0-9]{1,15}")
+
 #: What Load file says of a cell or a line, beside the value that it may quote → what we say.
 WORDS = (
     (re.compile(r"longer than (\d+)"), "longer than {0} characters"),
@@ -54,10 +56,11 @@ def read_result(data: bytes) -> dict[str, int]:
     if len(lines) != 3 or lines[2]:
         raise Unfit("it does not have two lines")
     found = dict(zip(lines[0].split(";"), lines[1].split(";"), strict=False))
-    missing = [name for name in COUNTS if not found.get(name, "").strip().isdigit()]
+    counted = {name: int(value) for name, value in found.items() if COUNT.fullmatch(value.strip())}
+    missing = [name for name in COUNTS if name not in counted]
     if missing:
         raise Unfit(f"it has no number for {', '.join(missing)}")
-    return {name: int(value) for name, value in found.items() if name != "file" and value.strip().isdigit()}
+    return {name: count for name, count in counted.items() if name != "file"}
 
 
 def read_rejects(data: bytes, key_column: str, fields: Collection[str]) -> Iterator[Reject]:

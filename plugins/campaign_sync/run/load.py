@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.run import clock
 from campaign_sync.run.parts import by_file, keys, parts_of, without, write_parts
-from campaign_sync.run.plan import doomed, plan_writes
-from campaign_sync.run.planned import Plan
+from campaign_sync.run.plan import doomed, fingerprinted, plan_writes
+from campaign_sync.run.planned import HASH, VERSION, Plan
 from campaign_sync.run.report import SAMPLE, Tally
 from campaign_sync.waits import COLUMNS, group
 
@@ -63,8 +63,17 @@ def plan_batch(
     rows: pd.DataFrame, removed: pd.DataFrame, mapping: Mapping, ledger: Ledger, *, force: bool = False
 ) -> Plan:
     """What a batch comes to, given what the ledger knows of its rows and of those they name. A dry run ends here."""
+    import pandas as pd
+
     flow, links = mapping.name, mapping.links()
-    known = ledger.known(flow, {*rows.index.astype(str), *removed.index.astype(str)})
+    rows = fingerprinted(rows, mapping)
+    readings = pd.concat([rows[[VERSION, HASH]], removed[[VERSION]]]).rename(
+        columns={VERSION: "version", HASH: "sent_hash"}
+    )
+    if force:
+        settled, known = None, ledger.known(flow, readings.index)
+    else:
+        settled, known = ledger.compared(flow, readings)
     parents: dict[str, set[str]] = {}
     for parent in set(links.values()):
         named = {key for field, to in links.items() if to == parent for key in rows[field].dropna().unique()}
@@ -75,6 +84,7 @@ def plan_batch(
         removed,
         known,
         mapping=mapping,
+        settled=settled,
         parents=parents,
         children=ledger.children(flow, leaving) if leaving else None,
         force=force,

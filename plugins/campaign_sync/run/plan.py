@@ -34,6 +34,7 @@ def plan_writes(
     known: pd.DataFrame,
     *,
     mapping: Mapping,
+    settled: pd.Index[str] | None = None,
     parents: Dictionary[str, Collection[str]] | None = None,
     children: pd.DataFrame | None = None,
     force: bool = False,
@@ -43,15 +44,16 @@ def plan_writes(
     :param rows: index source key, ``@version`` and the target fields.
     :param removed: index source key; ``@version``, fate (deleted, dropped, rejected), rule, reason, step.
     :param known: what ``Ledger.known`` says about these keys.
+    :param settled: of which rows the ledger knows all that there is to know (``Ledger.compared``); not among `known`.
     :param parents: flow → those of the keys that the rows name whose records are surely in Campaign
         (``Ledger.there``), for the flows that the mapping links to.
     :param children: what ``Ledger.children`` says about the keys that may be deleted; None: nobody names them.
     :param force: send again what has not changed, create-only fields included (a replay, I12).
     """
-    rows, removed, outdated = _newest(_arrow_keys(rows), _arrow_keys(removed))
+    rows, removed, outdated = _newest(_arrow_keys(fingerprinted(rows, mapping)), _arrow_keys(removed))
     rows, keyless = _identified(rows, mapping.key_field)
     known = _arrow_keys(known)
-    kept = _judge_rows(rows, known, mapping, force)
+    kept = _judge_rows(rows, known, force, () if settled is None else settled)
     gone = _judge_removed(removed, known, mapping)
     updates = tuple(name for name, field in mapping.map.items() if (field.updates or force) and not field.key)
     links = mapping.links()
@@ -68,6 +70,7 @@ def plan_writes(
         update=kept["update"],
         delete=gone["delete"],
         unchanged=_stack(_bare(kept["unchanged"]), gone["unchanged"]),
+        settled_before=() if settled is None else settled,
         stale=_stack(_bare(kept["stale"]), gone["stale"], *outdated),
         dropped=gone["dropped"],
         rejected=_stack(gone["rejected"], keyless),
@@ -79,16 +82,23 @@ def plan_writes(
     )
 
 
-def _judge_rows(
-    rows: pd.DataFrame, known: pd.DataFrame, mapping: Mapping, force: bool
-) -> dict[str, pd.DataFrame]:
+def fingerprinted(rows: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
+    """The rows, each with the hash of what would be sent of it."""
+    if HASH in rows:
+        return rows
     fields = [name for name, field in mapping.map.items() if field.updates or field.key]
-    rows = rows.assign(**{HASH: _fingerprints(rows, fields)})
+    return rows.assign(**{HASH: _fingerprints(rows, fields)})
+
+
+def _judge_rows(
+    rows: pd.DataFrame, known: pd.DataFrame, force: bool, settled: Collection[str]
+) -> dict[str, pd.DataFrame]:
     memory = _recall(known, rows)
+    quiet = rows.index.isin(settled)
     # Older than what we know even if that is in doubt or deleted: writing it would bring back the past (I13).
     stale = memory.version > _versions(rows)
-    create = ~stale & ~memory.present
-    unchanged = ~stale & memory.present & memory.same & ~memory.in_doubt & (not force)
+    create = ~stale & ~memory.present & ~quiet
+    unchanged = quiet | ~stale & memory.present & memory.same & ~memory.in_doubt & (not force)
     update = ~stale & ~create & ~unchanged
     return {
         "create": rows[create],

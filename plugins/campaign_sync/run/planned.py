@@ -5,7 +5,7 @@ Not for deciding (``plan.py``) and not for calling (``hooks/campaign.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ class Plan:
     update: pd.DataFrame  # the same
     delete: pd.DataFrame
     unchanged: pd.DataFrame
+    settled_before: Collection[str]  # of the unchanged: those of which the ledger needs no note
     stale: pd.DataFrame  # something newer is known already, or stands in the same batch
     dropped: pd.DataFrame  # and step, rule, reason
     rejected: pd.DataFrame  # and step, rule, reason
@@ -56,11 +57,12 @@ class Plan:
         )
 
     def settled(self) -> pd.DataFrame:
-        """The rows that need no call, for ``Ledger.settle``."""
+        """The rows that need no call but a note, for ``Ledger.settle``."""
         import pandas as pd
 
+        noted = self.unchanged[~self.unchanged.index.isin(self.settled_before)]
         quiet = [
-            self.unchanged.assign(result="unchanged"),
+            noted.assign(result="unchanged"),
             self.stale.assign(result="unchanged"),
             self.dropped[[VERSION]].assign(result="dropped"),
         ]

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from campaign_sync.arrow import one_array
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -24,16 +26,21 @@ ESCAPE, MISSING, SEPARATOR = "\x1d", "\x1e", "\x1f"
 def row_hashes(frame: pd.DataFrame, fields: Iterable[str]) -> pd.Series[bytes]:
     """`DIGEST` bytes per row over names and values of the fields, in any order; missing is not empty."""
     import pandas as pd
+    import pyarrow as pa
 
     names = sorted(fields)
     person = hashlib.blake2b(SEPARATOR.join(map(_escaped, names)).encode(), digest_size=DIGEST).digest()
     columns = [_texts(frame[name]) for name in names]
     hashes: list[bytes] = []
+    anew = hashlib.blake2b(digest_size=DIGEST, person=person).copy  # half the time of making one
     for start in range(0, len(frame), ROWS_AT_ONCE):
         length = min(ROWS_AT_ONCE, len(frame) - start)
         rows = _joined([column.slice(start, length) for column in columns], length)
-        hashes += [hashlib.blake2b(row, digest_size=DIGEST, person=person).digest() for row in rows]
-    values = pd.array(hashes, dtype="binary[pyarrow]")
+        for row in rows:
+            digest = anew()
+            digest.update(row)
+            hashes.append(digest.digest())
+    values = pd.arrays.ArrowExtensionArray(pa.array(hashes, pa.binary()))
     return pd.Series(values, index=frame.index, name="@hash")
 
 
@@ -78,9 +85,7 @@ def _tags(joined: bytes) -> set[bytes]:
 def _texts(column: pd.Series[Any]) -> pa.Array:
     import pyarrow as pa
 
-    values = pa.array(column, from_pandas=True)
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
+    values = one_array(column)
     return values if pa.types.is_string(values.type) else values.cast(pa.string())
 
 

@@ -172,29 +172,30 @@ def load_batch(stored: dict[str, Any], log: logging.Logger) -> Batch:
     mapping, table, resource, window = Setting.of(batch.folder)
     ledger = Ledger(ledger_url())
     rest = Rest.of(batch)
-    plan = plan_batch(rest.rows, rest.removed, mapping, ledger, force=window.force)
-    if window.dry_run:
-        loaded = planned(plan)
-    else:
-        plan = hold_parked(batch, plan)
-        require_guarded(batch, plan, ledger)
-        loaded = load_plan(
-            plan,
-            mapping,
-            resource,
-            ledger=ledger,
-            campaign=CampaignHook(),
-            run_id=batch.run_id,
-            force=window.force,
-            # What is in files already is never planned anew, and what was left over then goes by REST.
-            files=batch
-            if way(batch.folder).get("files") and not parts_of(batch.folder, batch.number)
-            else None,
-            noes=Noes(mapping, table, DataverseHook(), ledger.consents)
-            if mapping.noes or mapping.campaign_noes
-            else None,
-        )
-        upload_early(batch, mapping, ledger, log)
+    with ledger.held():
+        plan = plan_batch(rest.rows, rest.removed, mapping, ledger, force=window.force)
+        if window.dry_run:
+            loaded = planned(plan)
+        else:
+            plan = hold_parked(batch, plan)
+            require_guarded(batch, plan, ledger)
+            loaded = load_plan(
+                plan,
+                mapping,
+                resource,
+                ledger=ledger,
+                campaign=CampaignHook(),
+                run_id=batch.run_id,
+                force=window.force,
+                # What is in files already is never planned anew, and what was left over then goes by REST.
+                files=batch
+                if way(batch.folder).get("files") and not parts_of(batch.folder, batch.number)
+                else None,
+                noes=Noes(mapping, table, DataverseHook(), ledger.consents)
+                if mapping.noes or mapping.campaign_noes
+                else None,
+            )
+            upload_early(batch, mapping, ledger, log)
     loaded = loaded.and_stale(rest.stale)
     tally = replace(loaded.tally, extracted=batch.tally["extracted"])
     write_document(batch.folder, document(batch.number, LOADED), loaded.to_json())

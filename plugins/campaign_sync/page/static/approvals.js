@@ -1,7 +1,7 @@
 // The room "Approvals": what the guards hold until a person has decided, with the lists of keys.
 
 import { airflowLink, ask, emptyBox, problemBox, runPath } from "./airflow.js";
-import { contactAddress } from "./contact.js";
+import { contactAddress } from "./links.js";
 import { el, facts, replace, say } from "./element.js";
 import { moment, number, plural } from "./words.js";
 
@@ -50,10 +50,10 @@ function approval(each, signal) {
   return [
     el("h2", {}, el("a", { href: `#/flows/${encodeURIComponent(each.flow)}` }, each.flow), " ", el("span", { class: "badge approval" }, "Waits for approval")),
     el("p", {}, each.subject),
-    facts(["Since", moment(each.since)], ["Until", each.until ? moment(each.until) : "somebody decides"], ["Run", el("code", {}, each.run_id)],
-      ["Of", each.present === null ? "its files were swept" : number(each.present)]),
+    facts(["Since", moment(each.since)], ["Until", each.until ? moment(each.until) : "somebody decides"], ["Run", el("code", {}, each.run_id)]),
+    each.present === null ? el("p", {}, "What it would do is not known any more: its files were swept.") : null,
     each.harms.map((harm) => harmed(each, harm, signal)),
-    el("p", {}, airflowLink(runPath(each.flow, each.run_id, `/tasks/${encodeURIComponent(each.task_id)}/required_actions`), "Decide in Airflow"),
+    el("p", { class: "decide" }, airflowLink(runPath(each.flow, each.run_id, `/tasks/${encodeURIComponent(each.task_id)}/required_actions`), "Decide in Airflow"),
       ": approve or reject it in Required Actions. Without an answer it is not done."),
   ];
 }
@@ -63,6 +63,7 @@ function harmed(each, harm, signal) {
   const more = el("button", { type: "button" }, "Show keys");
   let after = "";
   const list = el("ul", { class: "keys" });
+  const whole = harm.name.startsWith("opt_") ? plural(each.present, "contact") : `${plural(each.present, "record")} in Campaign`;
   more.addEventListener("click", async () => {
     more.disabled = true;
     try {
@@ -80,7 +81,7 @@ function harmed(each, harm, signal) {
     }
   });
   return el("section", { class: "harm" },
-    el("h3", {}, `${number(harm.count)} would be ${harm.said}`, harm.beyond ? el("span", { class: "bad" }, `: the mapping allows ${harm.limit}`) : el("span", { class: "quiet" }, " (within the limit)")),
+    el("h3", {}, `${number(harm.count)} of ${whole} would be ${harm.said}`, harm.beyond ? el("span", { class: "bad" }, `: the mapping allows ${harm.limit}`) : el("span", { class: "quiet" }, " (within the limit)")),
     el("ul", {}, Object.entries(harm.why).map(([why, count]) => el("li", {}, `${number(count)}: ${why}`))),
     place, more);
 }

@@ -1,18 +1,16 @@
 // The room "Contact": why is this contact not in Campaign? All that is known under one key, the answer first.
 
+import { rowActions } from "./again.js";
 import { airflowLink, ask, emptyBox, problemBox, runPath } from "./airflow.js";
+import { arrivedEvents, missingEvents } from "./contact_events.js";
 import { el, facts, replace, say, table } from "./element.js";
+import { contactAddress, flowLink, keyLink, runLink } from "./links.js";
 import { moment, number, plural } from "./words.js";
 
 const FATES = {
   arrived: "In Campaign", rejected: "Rejected", parked: "Waits", in_doubt: "Not known yet", dropped: "No longer sent", deleted: "Deleted",
   absent: "Not in Campaign", unknown: "Never seen",
 };
-
-const EVENT_STATES = { waiting: "wait for their contact", rejected: "rejected", in_dynamics: "in Dynamics" };
-
-/** The address of a key's page. */
-export const contactAddress = (key) => `#/contact/${encodeURIComponent(key)}`;
 
 /** Shows the room, with a key or before one was asked for. */
 export function showContact(key, room) {
@@ -34,7 +32,7 @@ export function showContact(key, room) {
     results.setAttribute("aria-busy", "true");
     try {
       const told = await ask(`contacts/${encodeURIComponent(key)}`, {}, room.left.signal);
-      replace(results, answer(told));
+      replace(results, answer(told, room.left.signal));
       say(told.said);
     } catch (error) {
       if (error.name !== "AbortError") replace(results, problemBox(error, look));
@@ -53,33 +51,29 @@ function search(key) {
     el("button", { type: "submit" }, "Look it up"));
 }
 
-function answer(told) {
+/** `left` is when the person leaves the room. */
+function answer(told, left) {
+  const known = new Map(told.named.map((each) => [each.flow, each]));
+  const actions = (flow, state) => (["rejected", "parked"].includes(state) ? rowActions(known.get(flow), told.key, left, state === "rejected") : null);
   return [
     el("section", { class: "box verdict", "aria-labelledby": "verdict" },
-      el("h2", { id: "verdict" }, `${told.said}.`, " ", fate(told.fate)),
+      el("h2", { id: "verdict" }, `${told.said}.`, " ", fate(told.fate, known.get(told.flow))),
       when(told),
       el("p", { class: "quiet" }, el("code", {}, told.key), told.flow ? [" in ", flowLink(told.flow)] : "")),
-    told.flows.length ? section("flows", "In each flow", told.flows.map((each) => inFlow(told, each))) : null,
-    told.opt_outs.length ? section("opt-outs", "Opt-outs", told.opt_outs.map(optOuts)) : null,
-    section("events", "E-mail events", events(told.events)),
+    told.flows.length ? section("flows", "In each flow", told.flows.map((each) => inFlow(told, each, actions(each.flow, each.fate)))) : null,
+    told.opt_outs.length ? section("opt-outs", "Opt-outs", told.opt_outs.map((each) => optOuts(each, actions(each.flow, each.fate)))) : null,
+    section("events", "E-mail events", missingEvents(told, actions), arrivedEvents(told)),
   ].filter(Boolean);
 }
 
 const when = (each) => el("p", {}, each.since ? ["Since ", moment(each.since), ". "] : "", each.remedy ? `${each.remedy}.` : "");
 
-const fate = (name) => el("span", { class: `badge ${name}` }, FATES[name]);
+const fate = (name, flow) => el("span", { class: `badge ${name}` }, name === "arrived" && flow?.direction === "to_dynamics" ? "In Dynamics" : FATES[name]);
 
 const section = (id, title, ...content) =>
   el("section", { "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), ...content);
 
-const flowLink = (flow) => el("a", { href: `#/flows/${encodeURIComponent(flow)}` }, flow);
-
-const keyLink = (key) => el("a", { href: contactAddress(key) }, el("code", {}, key));
-
-const runLink = (flow, run) => (run
-  ? el("a", { href: `#/flows/${encodeURIComponent(flow)}?${new URLSearchParams({ run })}`, class: "run" }, run) : "two runs at once");
-
-function inFlow(told, each) {
+function inFlow(told, each, actions) {
   const { sent, rejected, waits } = each;
   const preview = `#/preview?${new URLSearchParams({ flow: each.flow, keys: told.key })}`;
   return el("article", { class: "box" },
@@ -94,15 +88,17 @@ function inFlow(told, each) {
       ["Step", rejected.step], ["Rule", rejected.rule], ["Tried", plural(rejected.tries, "time")], ["Last tried", moment(rejected.last_seen)],
       ["By the run", runLink(each.flow, rejected.run_id)], ["Mapping", rejected.mapping_sha]) : null,
     each.names.length ? el("p", {}, "Names ", each.names.map((named, at) => [at ? ", " : "", keyLink(named.parent_key), ` of ${named.parent_flow} (${named.field})`])) : null,
+    actions,
     el("p", { class: "links" }, el("a", { href: preview }, "Preview it"),
       sent?.run_id ? airflowLink(runPath(each.flow, sent.run_id), "DAG run") : null,
       rejected ? el("a", { href: `#/rows?${new URLSearchParams({ what: "rejected", flow: each.flow, rule: rejected.rule })}` }, "Others by this rule") : null));
 }
 
-function optOuts(each) {
+function optOuts(each, actions) {
   const said = (no, at) => [no === null ? "nothing" : no ? "no" : "yes", at ? [" since ", moment(at)] : ""];
   return el("article", { class: "box" }, el("h3", {}, flowLink(each.flow)),
     each.said ? el("p", { class: "bad" }, `${each.said}. `, each.since ? ["Since ", moment(each.since), "."] : "") : null,
+    actions,
     each.attributes.length ? table(`Opt-outs in ${each.flow}`, [
       { head: "Attribute", cell: (row) => el("code", {}, row.attribute) },
       { head: "Holds", cell: (row) => el("strong", {}, row.no === null ? "open" : row.no ? "objects" : "does not object") },
@@ -112,17 +108,4 @@ function optOuts(each) {
       { head: "Campaign says", cell: (row) => said(row.campaign_no, row.campaign_at) },
       { head: "Kept", cell: (row) => [moment(row.updated_at), " ", runLink(each.flow, row.run_id), `, mapping ${row.mapping_sha}`] },
     ], each.attributes) : null);
-}
-
-function events(found) {
-  const note = el("p", { class: "quiet" }, "Whose the events and follow-up tasks are that have arrived is not kept here: see the contact's timeline in Dynamics.");
-  if (!found.length) return [el("p", {}, "No event waits for it."), note];
-  return [table("Events", [
-    { head: "Kind", cell: (each) => each.kind },
-    { head: "State", cell: (each) => EVENT_STATES[each.state] },
-    { head: "Events", number: true, cell: (each) => number(each.count) },
-    { head: "Latest", cell: (each) => moment(each.latest) },
-    { head: "Why", cell: (each) => each.reason || "–" },
-    { head: "Some", cell: (each) => (each.some.length ? each.some.map((id, at) => [at ? ", " : "", keyLink(id)]) : "–") },
-  ], found), note];
 }

@@ -1,7 +1,7 @@
 // A question before something is done, or something to look at: a modal dialog that gives the focus back.
 
 import { problemBox } from "./airflow.js";
-import { el } from "./element.js";
+import { el, tell } from "./element.js";
 
 let made = 0;
 
@@ -37,6 +37,7 @@ export function dialog({ title, content, act, work, signal, opener = document.ac
   }
 
   signal.addEventListener("abort", close, { once: true });
+  tell(""); // what was done before is no answer to this
   document.body.append(shown);
   shown.showModal();
   return shown;

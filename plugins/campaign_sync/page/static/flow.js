@@ -133,6 +133,7 @@ function runSection(flow, run, runs, signal) {
 function report(flow, run, told, known) {
   const links = el("p", { class: "links" },
     airflowLink(runPath(flow, run), "DAG run"),
+    airflowLink(runPath(flow, run, "/tasks/extract"), "Log of extract"),
     airflowLink(runPath(flow, run, "/tasks/reconcile"), "Log of reconcile"),
     airflowLink(runPath(flow, run, "/tasks/load"), "Logs of load"),
     el("a", { href: `#/rows?${new URLSearchParams({ what: "rejected", flow, run })}` }, "Its rejected rows"));
@@ -140,7 +141,7 @@ function report(flow, run, told, known) {
     ["Took", known ? lasted(known) : null], ["Read", told.window], ["Batches", told.batches === null ? null : number(told.batches)]);
   if (told.window === null)
     return [head, known ? tallyBar(known.tally) : null, links,
-      emptyBox("There is no report of this run.", "It ended before its end, is under way, or its report was swept; the task logs tell more.")].filter(Boolean);
+      emptyBox("There is no report of this run.", "It broke off, is under way, or its report was swept; the task logs tell more.")].filter(Boolean);
   return [
     head, known ? tallyBar(known.tally) : null, links,
     told.notes.length ? el("ul", { class: "box" }, told.notes.map((note) => el("li", {}, note))) : null,
@@ -204,7 +205,7 @@ function fieldColumns(mapping) {
   return [
     mapping.kind === "events" ? { head: "Event", cell: (field) => field.group } : null,
     { head: mapping.kind === "opt_outs" ? "Dynamics" : "Source", cell: (field) => typed(field.source, field.source_type) },
-    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge" }, "key")] : null] },
+    { head: mapping.kind === "opt_outs" ? "Campaign" : "Target", cell: (field) => [typed(field.target, field.target_type), field.key ? [" ", el("span", { class: "badge plain" }, "key")] : null] },
     { head: mapping.kind === "opt_outs" ? "The person" : "On the way", cell: onTheWay },
     mapping.kind !== "rows" ? null : { head: "Apply updates", cell: (field) => (field.updates ? "yes" : "no, first value stays") },
   ].filter(Boolean);
@@ -222,7 +223,8 @@ function onTheWay(field) {
 }
 
 function filterView(mapping) {
-  if (!mapping.filter) return el("p", {}, "None: every changed row is ours to send.");
+  if (!mapping.filter)
+    return el("p", {}, mapping.kind === "events" ? "None: every event is brought." : "None: every changed row is ours to send.");
   const out = mapping.filtered_out === "delete" ? "A record that no longer passes is deleted." : "A record that no longer passes stays.";
   return el("div", {}, condition(mapping.filter), el("p", { class: "quiet" }, out));
 }

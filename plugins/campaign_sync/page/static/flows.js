@@ -63,7 +63,8 @@ export function standing(flow) {
     ["Waiting", link("parked", flow.waiting, "waiting")],
     ["Waits longest", flow.waiting_since ? duration(since(flow.waiting_since)) : "none"],
     ["Rejected", link("rejected", flow.rejected, "rejected")],
-    ["Next run by the clock", flow.paused ? "paused" : flow.next_run ? distance(flow.next_run) : "by hand only"],
+    ["Changes read", flow.direction === "to_dynamics" || flow.status === "broken" ? null : flow.up_to ? distance(flow.up_to) : "not yet"],
+    ["Next run by the clock", flow.status === "broken" ? null : flow.paused ? "paused" : flow.next_run ? distance(flow.next_run) : "by hand only"],
   );
 }
 
@@ -71,7 +72,7 @@ export function standing(flow) {
 export function lastRun(flow) {
   const failed = flow.failed_run && flow.failed_run !== flow.last_run?.run_id
     ? el("p", {}, airflowLink(runPath(flow.flow, flow.failed_run), "The latest run failed")) : null;
-  if (!flow.last_run) return [failed, el("p", { class: "quiet" }, flow.status === "broken" ? "Cannot run." : "Has not run yet.")];
+  if (!flow.last_run) return [failed, el("p", { class: "quiet" }, flow.status === "broken" ? "It cannot run: see what is wrong with its mapping." : "Has not run yet.")];
   const { run_id, ended, state, tally } = flow.last_run;
   const address = `#/flows/${encodeURIComponent(flow.flow)}?run=${encodeURIComponent(run_id)}`;
   return [failed,

@@ -2,19 +2,25 @@
 
 import { act, ask, emptyBox, problemBox } from "./airflow.js";
 import { el, replace, say, table } from "./element.js";
-import { plural } from "./words.js";
+import { number, plural } from "./words.js";
 
 /** Shows the room; `asked` may name a flow and keys. */
 export function showPreview(asked, room) {
   document.title = "Preview – Campaign sync";
   room.keep(async (signal) => {
     const { flows } = await ask("flows", {}, signal);
-    const usable = flows.filter((flow) => flow.direction !== "both").map((flow) => flow.flow);
-    if (!usable.length) replace(room.place, el("h1", {}, "Preview"), emptyBox("There is no flow to preview, or none that you may read.", "Opt-outs have a dry run instead."));
-    else draw(usable, asked, room, signal);
+    const known = flows.filter((flow) => flow.direction !== "both" && (!asked.flow || flow.flow === asked.flow));
+    const usable = flows.filter((flow) => flow.direction !== "both" && flow.may.pause).map((flow) => flow.flow);
+    if (known.some((flow) => flow.may.pause)) draw(usable, asked, room, signal);
+    else replace(room.place, el("h1", {}, "Preview"), cannot(known));
     return Infinity;
   });
 }
+
+const cannot = (known) => (known.length
+  ? emptyBox(`A preview needs the right to edit the DAG of ${known.length === 1 ? known[0].flow : "its flow"}, which you do not have.`,
+    "It shows values of people. Ask an administrator of Airflow for the right, or somebody who has it.")
+  : emptyBox("There is no flow to preview, or none that you may read.", "Opt-outs have a dry run instead."));
 
 function draw(flows, asked, room, signal) {
   const form = editor(flows, asked);
@@ -46,8 +52,10 @@ function draw(flows, asked, room, signal) {
       const keys = form.elements.keys.value.split(/[\s,;]+/).filter(Boolean);
       const question = { text: text.value, keys, limit: Number(form.elements.limit.value) };
       const told = await act(`flows/${encodeURIComponent(flow.value)}/preview`, question);
-      replace(results, told.problems.length ? problems(told.problems, text) : shown(told));
-      say(told.problems.length ? `${plural(told.problems.length, "problem")} in the mapping` : `${plural(told.rows.length, "row")} shown`);
+      const title = el("h2", { tabindex: -1 }, told.problems.length ? "This mapping cannot be used yet" : heading(told.rows));
+      replace(results, title, told.problems.length ? problems(told.problems, text) : shown(told));
+      title.focus({ preventScroll: true }); // read out; and shown, as it is below a long text
+      title.scrollIntoView();
     } catch (error) {
       if (error.name !== "AbortError") replace(results, problemBox(error, look));
     } finally {
@@ -77,13 +85,18 @@ function problems(found, text) {
     text.focus();
     text.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
   };
-  return el("div", { class: "box problem", role: "alert" }, el("p", {}, el("strong", {}, "This mapping cannot be used yet.")),
+  return el("div", { class: "box problem" },
     table("What is wrong with the mapping", [
       { head: "Line", number: true, cell: (each) => (each.line ? el("button", { type: "button", onclick: go(each.line), "aria-label": `Go to line ${each.line}` }, String(each.line)) : "–") },
       { head: "Key", cell: (each) => el("code", {}, each.key || "–") },
       { head: "Problem", cell: (each) => each.problem },
       { head: "What to do", cell: (each) => each.remedy },
     ], found));
+}
+
+function heading(rows) {
+  const fates = [...new Set(rows.map((row) => row.fate))].map((fate) => `${fate} ${number(rows.filter((row) => row.fate === fate).length)}`);
+  return `${plural(rows.length, "row")}${rows.length ? `: ${fates.join(", ")}` : ""}`;
 }
 
 function shown({ rows, notes }) {
@@ -95,7 +108,7 @@ function shown({ rows, notes }) {
 function one(row) {
   const why = [row.rule, row.reason].filter(Boolean).join(": ");
   return el("section", { class: "box", "aria-label": row.key },
-    el("h2", {}, el("code", {}, row.key), " ", el("span", { class: `badge of-${row.fate}` }, row.fate)),
+    el("h3", {}, el("code", {}, row.key), " ", el("span", { class: `badge of-${row.fate}` }, row.fate)),
     why ? el("p", {}, why) : null,
     row.file ? el("p", { class: "quiet" }, row.file) : null,
     table(`Fields of ${row.key}`, [

@@ -1,9 +1,9 @@
 // The room "Rejected and parked rows": searched by key, rule and run; the address says what is looked for.
 
 import { showAddress } from "./address.js";
-import { againButton, sourceButton } from "./again.js";
+import { againButton, rowActions } from "./again.js";
 import { ask, emptyBox, problemBox } from "./airflow.js";
-import { contactAddress } from "./contact.js";
+import { contactAddress } from "./links.js";
 import { el, replace, say, table } from "./element.js";
 import { counted, moment, plural } from "./words.js";
 
@@ -120,14 +120,6 @@ function againAll(wanted, may) {
   return el("div", { class: "acts" }, againButton(flow, wanted.rule ? { rule: wanted.rule } : { all: true }, "again-all", may.left));
 }
 
-function actions(row, may) {
-  const flow = may.of(row.flow);
-  const name = `${row.flow}-${row.source_key}`;
-  return flow ? el("div", { class: "acts" },
-    againButton(flow, { key: row.source_key }, `again-${name}`, may.left),
-    sourceButton(flow, row.source_key, `source-${name}`, may.left)) : "–";
-}
-
 function listed(what, rows, may) {
   const flow = { head: "Flow", cell: (row) => el("a", { href: `#/flows/${encodeURIComponent(row.flow)}` }, row.flow) };
   const run = { head: "Last looked at", cell: (row) =>
@@ -139,9 +131,9 @@ function listed(what, rows, may) {
     return table("Parked rows", [key, flow,
       { head: "Waits for", cell: (row) => [el("a", { href: `#/rows?${new URLSearchParams({ flow: row.rule, key: row.waits_key })}` }, el("code", {}, row.waits_key)), ` of ${row.rule}`] }, reason, since, run], rows);
   return table("Rejected rows", [key, flow,
-    { head: "Rule", cell: (row) => [el("strong", {}, row.rule), el("span", { class: "quiet" }, ` in ${row.step}`)] },
+    { head: "Rule", cell: (row) => [el("a", { href: `#/rows?${new URLSearchParams({ flow: row.flow, rule: row.rule })}` }, row.rule), el("span", { class: "quiet" }, ` in ${row.step}`)] },
     reason, since, { head: "Tries", number: true, cell: (row) => String(row.tries) }, run,
-    ...(rows.some((row) => may.of(row.flow)) ? [{ head: "Do", cell: (row) => actions(row, may) }] : [])], rows);
+    ...(rows.some((row) => may.of(row.flow)) ? [{ head: "Do", cell: (row) => rowActions(may.of(row.flow), row.source_key, may.left) ?? "–" }] : [])], rows);
 }
 
 function nothing(wanted) {
