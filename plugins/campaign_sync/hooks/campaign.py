@@ -53,7 +53,7 @@ CALLS_PER_SECOND = 10
 class CampaignHook(HttpHook):
     """Campaign through the connection's host (https://mc.adobe.io/<organisation>), login and password.
 
-    Extras: ims_url, scopes, parallel (4), calls_per_second (10; 0 for no limit), verify, proxies.
+    Extras: ims_url, scopes, verify, proxies; of all tasks together parallel (4) and calls_per_second (10; 0: no limit).
     """
 
     conn_name_attr = "campaign_conn_id"
