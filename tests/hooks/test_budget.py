@@ -94,9 +94,9 @@ def test_when_little_is_left_requests_wait_until_what_was_used_has_left_the_wind
     used(budget, 50, 0, said(requests=7))
     used(budget, 60, 0, said(requests=1))
     # What is left is for others: one request, to see how it is
-    assert begins_at(budget, 61) == 60 + WINDOW / 30
-    budget.told(71, said(requests=0))
-    assert begins_at(budget, 71) == 1 + WINDOW
+    assert begins_at(budget, 61) == 60 + WINDOW / 6
+    budget.told(111, said(requests=0))
+    assert begins_at(budget, 111) == 1 + WINDOW
 
 
 def test_used_up_execution_time_holds_requests_for_as_long_as_the_window(budget: Caller) -> None:

@@ -267,12 +267,15 @@ class Budget:
             each.doubtful or (long_ago and each.free(leave) < each.most / 10) for each in left
         ):
             return SOON  # one goes ahead, and is told how it is
-        if all(left[each] > leave * each.most for each in left):
+        lacking = [each for each in left if left[each] <= leave * each.most]
+        if not lacking:
             return 0.0
-        if self._used and any(left[each] <= 0 and each.returns for each in left):
+        if self._used and any(left[each] <= 0 and each.returns for each in lacking):
             return max(SOON, self._used[0].last + WINDOW - now)
-        # Only the reserve is left, or others used everything: a request now and then, to be told how it is
-        return SOON if under_way else self._told_at + WINDOW / 30 - now
+        # Only the reserve is left, or others used everything: a request now and then, to be told how it is; fewer where
+        # it is known when something returns, lest such requests use up the reserve
+        looks = 6 if all(each.returns for each in lacking) else 30
+        return SOON if under_way else self._told_at + WINDOW / looks - now
 
     def _count(self, grain: Grain) -> None:
         if self._used and grain.last - self._used[-1].began < WINDOW / GRAINS:
