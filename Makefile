@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-faults test-fast browser check audit lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-faults test-cluster test-fast secrets browser check audit lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -33,6 +33,12 @@ test-faults: dev  ## runs that are killed, repeated and disturbed at every step 
 
 test-fast: dev  ## the tests that need neither Airflow nor the sandbox: seconds
 	@$(BIN)/python -m pytest -q -m "not airflow and not sandbox"
+
+test-cluster: dev  ## CeleryExecutor on Postgres and Redis, two workers, an object store; one worker is lost on the way
+	@$(BIN)/python -m pytest -q -m cluster tests/cluster
+
+secrets:  ## what docker-compose.yaml reads from secrets/, each made once
+	@$(PYTHON) -m local.compose_secrets
 
 browser: dev  ## Chromium for the tests of the page, by apt-get where it may; without one they are skipped
 	@$(BIN)/python -m tests.browser.chromium
@@ -64,7 +70,7 @@ schema: venv  ## write the JSON Schemas in include/mappings anew
 venv: .venv/.made-requirements.txt  ## the environment of requirements.txt, in .venv
 dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it
 
-.venv/.made-requirements-dev.txt: requirements.txt
+.venv/.made-requirements-dev.txt: requirements.txt requirements-cluster.txt
 
 .venv/.made-%: %
 	@$(PYTHON) local/install.py $<

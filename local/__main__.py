@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -65,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
 
     prepare = commands.add_parser("prepare", help="make Airflow's database and .local/env.sh")
     prepare.set_defaults(run=run_prepare)
+
+    told = commands.add_parser(
+        "connections", help="print the connections to a sandbox, as `airflow connections import` reads them"
+    )
+    told.add_argument("--sandbox", type=Path, default=SANDBOX)
+    told.set_defaults(run=run_connections)
 
     env = commands.add_parser("env", help="print the environment as shell lines")
     env.set_defaults(run=run_env)
@@ -151,6 +158,13 @@ def run_env(options: argparse.Namespace) -> None:
     else:
         print(f"echo 'No sandbox is running ({env_file} is missing): start one with make sandbox' >&2")
     print(exports(variables))
+
+
+def run_connections(options: argparse.Namespace) -> None:
+    """Print the connections to a sandbox as JSON."""
+    known = connections(read_env_file(options.sandbox / "env"))
+    named = {name.removeprefix("AIRFLOW_CONN_").lower(): json.loads(each) for name, each in known.items()}
+    print(json.dumps(named, indent=1))
 
 
 def seed(options: argparse.Namespace) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ what people object to goes both ways; both sides are compared row by row.
 Contacts, stores and three levels of custom tables are five flows that wait for each other; e-mail events come back;
 opt-outs are the seventh flow.
 It talks to Airflow through its REST API and to the sandbox through its controls, and shares no code with the package:
-what each side should hold is computed anew in `local/expected*.py`.
+what each side should hold is computed anew in `local/expected*.py`, and compared in `local/verdict.py`.
 """
 
 from __future__ import annotations
@@ -24,24 +24,21 @@ from local.changes import a_busy_day, parents_arrive
 from local.consents import FLOW as OPT_OUTS
 from local.consents import Consents
 from local.environment import ROOT, LocalError, login
-from local.expected import differing
-from local.expected_company import KINDS, campaign
-from local.expected_events import TABLES, compare, timeline
-from local.expected_opt_outs import compare as compare_opt_outs
 from local.mailing import FLOW as EVENTS
 from local.mailing import Mailing
-from local.rounds import FLOWS, Flow, run_all, say
+from local.rounds import FLOWS, run_all, say
 from local.sandbox_api import SandboxApi
 from local.stack import Stack, require_free_port
 from local.telling import told
+from local.verdict import verdict, wrong_calls
 
 MAPPINGS = ROOT / "include" / "mappings"
 
 
 def demo(folder: Path, port: int, seed: tuple[str, ...], result_file: Path) -> int:
     """Run the demonstration in `folder`; write its result; return 0 only if everything agrees."""
-    _remove(folder / "airflow")
-    mappings = _mappings(folder)
+    remove(folder / "airflow")
+    mappings = shipped_mappings(folder)
     stack = Stack(
         folder,
         folder / "sandbox",
@@ -86,7 +83,7 @@ def _play(stack: Stack, port: int, seed: tuple[str, ...]) -> dict[str, Any]:
     tables = (f"{len(sandbox.rows(flow.table)):,} {flow.name.split('_')[0]}" for flow in flows)
     step("first load", ", ".join(tables), beside=(), after=())
     say("Preparing Dynamics for e-mail events: python -m campaign_sync setup dynamics --apply")
-    _set_up(stack.variables(port))
+    set_up(stack.variables(port))
     mailing, consents = Mailing(sandbox), Consents(sandbox)
     step("a busy day", a_busy_day(sandbox), mailing.first_day(), consents.first_day())
     profiles = len(sandbox.records("profile"))
@@ -96,66 +93,12 @@ def _play(stack: Stack, port: int, seed: tuple[str, ...]) -> dict[str, Any]:
     say(
         "Comparing Campaign with Dynamics, row by row, timelines with logs, event by event, consent pair by pair …"
     )
-    compared = [_compare(sandbox, flow, flows) for flow in reversed(flows)]
-    seen = _compare_events(sandbox, mailing)
-    problems = [problem for each in steps for problem in each["problems"]]
-    problems += [
-        f"{len(each['different'])} rows of {each['flow']} differ: {', '.join(each['different'][:5])}"
-        for each in compared
-        if each["different"]
-    ]
-    problems += [
-        f"{len(each['different'])} contacts' timelines differ in {each['kind']}: {', '.join(each['different'][:5])}"
-        for each in seen["kinds"]
-        if each["different"]
-    ]
-    said = compare_opt_outs(
-        consents.began, consents.words, sandbox.rows("contact"), sandbox.records("profile")
-    )
-    if said.different:
-        keys = ", ".join(said.different[:5])
-        problems.append(f"{len(said.different)} contacts' consent is not the same or not right: {keys}")
-    problems += _arithmetic(steps, proofs=len(flows), profiles=profiles)
-    return {
-        "agree": not problems,
-        "problems": problems,
-        "steps": steps,
-        "compared": compared,
-        "events": seen,
-        "opt_outs": said._asdict() | {"stories": [story._asdict() for story in consents.stories]},
-    }
+    result = verdict(sandbox, flows, steps, mailing, consents)
+    result["problems"] += wrong_calls(steps, proofs=len(flows), profiles=profiles)
+    return result | {"agree": not result["problems"]}
 
 
-def _arithmetic(steps: list[dict[str, Any]], proofs: int, profiles: int) -> list[str]:
-    """What is wrong with the number of engine calls; what consent cost is added to each step.
-
-    One call per record written or told; the first record of a flow's life is read back once, to prove its key; the
-    first run of opt-outs lists all profiles, 500 at a time, and asks for their number if one page has not all.
-    """
-    listed = max(-(-profiles // 500), 1) + (profiles > 500)
-    problems = []
-    for each, proved, read in zip(steps, (proofs, 0, 0, 0), (0, listed, 0, 0), strict=True):
-        written = sum(each["tally"][fate] for fate in ("created", "updated", "deleted")) + proved
-        consent = sum(_told_campaign(run) for run in each["others"] if run["flow"] == OPT_OUTS) + read
-        each["consent_calls"] = each["engine_calls"] - written
-        if each["consent_calls"] != consent:
-            problems.append(
-                f"step “{each['what']}” needed {written} engine calls for records and {consent} for consent, "
-                f"and made {each['engine_calls']}"
-            )
-    return problems
-
-
-def _told_campaign(run: dict[str, Any]) -> int:
-    """How often a run of opt-outs told Campaign something, or tried, where there was no profile yet.
-
-    A call for each contact; Dynamics is told one thing of a contact here, and nobody has to be told on both sides.
-    """
-    in_dynamics = sum(count for what, count in run["told"].items() if what.startswith("dynamics"))
-    return int(run["tally"]["updated"] + run["tally"]["parked"] - in_dynamics)
-
-
-def _set_up(variables: dict[str, str]) -> None:
+def set_up(variables: dict[str, str]) -> None:
     """Have the activity tables made, as a user would."""
     command = [sys.executable, "-m", "campaign_sync", "setup", "dynamics", "--apply"]
     done = subprocess.run(command, check=False, env=variables, cwd=ROOT, capture_output=True, text=True)
@@ -166,33 +109,10 @@ def _set_up(variables: dict[str, str]) -> None:
             say(f"  {line}")
 
 
-def _compare(sandbox: SandboxApi, flow: Flow, flows: list[Flow]) -> dict[str, Any]:
-    tables: dict[str, list[dict[str, Any]]] = {kind.table: [] for kind in KINDS.values()}
-    tables |= {each.table: sandbox.rows(each.table) for each in flows}
-    level, records = campaign(tables)[flow.resource], sandbox.records(flow.resource)
-    different = differing(level.records, records, KINDS[flow.resource].key)
-    different |= {record[KINDS[flow.resource].key] for record in records if record["@hidden"]}
-    return {
-        "flow": flow.name,
-        "rows": len(tables[flow.table]),
-        "records": len(records),
-        "waiting": len(level.parked),
-        "different": sorted(different)[:100],
-    }
-
-
-def _compare_events(sandbox: SandboxApi, mailing: Mailing) -> dict[str, Any]:
-    tables = {kind: sandbox.rows(table, "activityid") for kind, (table, _) in TABLES.items()}
-    tasks = sandbox.rows("task", "activityid")
-    kinds = compare(mailing.events.values(), sandbox.rows("contact"), tables, tasks)
-    contact, entries = timeline(tables, tasks)
-    return {"kinds": [each._asdict() for each in kinds], "contact": contact, "timeline": entries}
-
-
-def _mappings(folder: Path) -> Path:
+def shipped_mappings(folder: Path) -> Path:
     """A folder with the shipped mappings and the examples, as after copying these; runs are started here only."""
     mappings = folder / "mappings"
-    _remove(mappings)
+    remove(mappings)
     mappings.mkdir(parents=True)
     for flow in FLOWS:
         file = next(MAPPINGS.rglob(f"{flow.name}.yaml"))
@@ -209,7 +129,7 @@ def _mappings(folder: Path) -> Path:
     return mappings
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise LocalError(f"{folder} could not be removed: check its rights.")

@@ -73,7 +73,8 @@ def run_all(
         wrote = {
             run["flow"]
             for run in news
-            if any(run["tally"][fate] for fate in ("created", "updated", "deleted"))
+            # Unchanged: a task that was killed after it had written finds its own work when it is repeated.
+            if any(run["tally"][fate] for fate in ("created", "updated", "deleted", "unchanged"))
         }
         waiting = {
             run["flow"] for each in (*told, {"runs": runs}) for run in each["runs"] if run["tally"]["parked"]

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from local.environment import ROOT, LocalError, airflow_settings, connections, read_env_file
 
@@ -28,6 +28,16 @@ PARTS = {
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer"],
 }
+
+
+class Part(NamedTuple):
+    """One process of Airflow: how it is started, and where."""
+
+    command: list[str]
+    env: dict[str, str]
+    cwd: Path = ROOT
+
+
 MINIMUM_FREE_BYTES = 1_500_000_000
 
 
@@ -62,13 +72,10 @@ class Stack:
         return read_env_file(env_file)
 
     def start_airflow(self, port: int) -> None:
-        """Migrate the database, start the four processes, and return when all of them are healthy."""
+        """Migrate the database, start Airflow's processes, and return when all of them are healthy."""
         require_free_port(port)
-        variables = self.variables(port)
-        migrate(self.home, variables, self.folder / "logs")
-        processes = {
-            part: self._spawn(part, ["airflow", *arguments], variables) for part, arguments in PARTS.items()
-        }
+        migrate(self.home, self.variables(port), self.folder / "logs")
+        processes = {name: self._spawn(name, *part) for name, part in self.parts(port).items()}
 
         def healthy() -> bool:
             for part, process in processes.items():
@@ -76,6 +83,11 @@ class Stack:
             return all(state == "healthy" for state in health(port).values())
 
         self._wait("Airflow", processes["api-server"], healthy, seconds=180)
+
+    def parts(self, port: int) -> dict[str, Part]:
+        """Airflow's processes by name."""
+        variables = self.variables(port)
+        return {name: Part(["airflow", *arguments], variables) for name, arguments in PARTS.items()}
 
     def variables(self, port: int) -> dict[str, str]:
         """The whole environment of an Airflow process, connections to this stack's sandbox included."""
@@ -123,7 +135,9 @@ class Stack:
 
     # --- helpers -------------------------------------------------------------------------------------------
 
-    def _spawn(self, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, name: str, command: list[str], env: dict[str, str], cwd: Path = ROOT
+    ) -> subprocess.Popen[bytes]:
         logs = self.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         executable = shutil.which(command[0], path=env.get("PATH"))
@@ -132,7 +146,7 @@ class Stack:
         with open(logs / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 [executable, *command[1:]],
-                cwd=ROOT,
+                cwd=cwd,
                 env=env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -191,14 +205,14 @@ def health(port: int) -> dict[str, str]:
 
 def is_ours(pid: int, name: str) -> bool:
     """Whether the process id still belongs to what we started (ids are used again by the system)."""
-    word = "sandbox" if name == "sandbox" else "airflow"
+    words = ("sandbox",) if name == "sandbox" else ("airflow", "celery")  # a worker calls itself celeryd
     try:
         title = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return _alive_without_proc(pid)
     # For a moment after its start a process has no title yet; one that has ended has none any more.
-    return word in title if title else state not in "ZX"
+    return any(word in title for word in words) if title else state not in "ZX"
 
 
 def _alive_without_proc(pid: int) -> bool:

@@ -49,8 +49,12 @@ def _run(options: argparse.Namespace, systems: dict[str, ModuleType]) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(state.hold(options.state))
         seeded = state.clear(options.state, options.keep)
-        sockets = server.bind(options.port_base)
-        world, tls, keys = _world(options), certificates(options.state), sftp.keys(options.state)
+        sockets = server.bind(options.port_base, options.host)
+        world, tls, keys = (
+            _world(options),
+            certificates(options.state, options.host),
+            sftp.keys(options.state),
+        )
         server.fill_urls(world, sockets)
         apps = {name: module.app(world) for name, module in systems.items()}
         _say(f"state directory {options.state}, {'kept' if seeded else 'fresh'}")
@@ -84,7 +88,8 @@ def _event_loop(coroutine: Any) -> None:
 
 
 def _world(options: argparse.Namespace) -> World:
-    config = Config(secrets=state.client_secrets(options.state), limits=not options.no_limits)
+    secrets = state.client_secrets(options.state)
+    config = Config(secrets=secrets, limits=not options.no_limits, host=options.host)
     return World(options.state, switches=switches.Switches(switches.parse(options.set)), config=config)
 
 
@@ -126,6 +131,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", action="store_true", help="go on with the data of the last run")
     parser.add_argument(
         "--port-base", type=int, metavar="P", help="ports P, P+1, …; otherwise the system chooses"
+    )
+    parser.add_argument(
+        "--host",
+        default=server.LOOPBACK,
+        help="the name of this machine for clients on others (localhost: no others)",
     )
     parser.add_argument("--set", action="append", default=[], metavar="SWITCH=VALUE", help="set a switch")
     parser.add_argument(

@@ -28,12 +28,12 @@ class Certificates(NamedTuple):
     key: Path
 
 
-def certificates(directory: Path) -> Certificates:
-    """Return the certificates of a state directory, made anew when absent or about to expire."""
+def certificates(directory: Path, host: str = "localhost") -> Certificates:
+    """Return the certificates of a state directory, made anew when absent, about to expire or for other hosts."""
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-    if not _usable(files):
-        _make(files)
+    if not _usable(files, host):
+        _make(files, host)
     return files
 
 
@@ -46,7 +46,7 @@ def write_private(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _usable(files: Certificates) -> bool:
+def _usable(files: Certificates, host: str) -> bool:
     if not all(path.is_file() for path in files):
         return False
     try:
@@ -55,10 +55,12 @@ def _usable(files: Certificates) -> bool:
         ]
     except ValueError:
         return False
-    return all(c.not_valid_after_utc - RENEW_BEFORE > datetime.now(UTC) for c in loaded)
+    names = loaded[1].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    known = host in names.get_values_for_type(x509.DNSName)
+    return known and all(c.not_valid_after_utc - RENEW_BEFORE > datetime.now(UTC) for c in loaded)
 
 
-def _make(files: Certificates) -> None:
+def _make(files: Certificates, host: str) -> None:
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sandbox certificate authority")])
     authority = (
@@ -70,7 +72,7 @@ def _make(files: Certificates) -> None:
     )
     identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     # mc.adobe.io: Campaign's SDK knows no other host (tests/sandbox/campaign)
-    names = [x509.DNSName(name) for name in ("localhost", "mc.adobe.io")]
+    names = [x509.DNSName(name) for name in dict.fromkeys(("localhost", "mc.adobe.io", host))]
     addresses = [x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1")]
     server = (
         _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), ca_name, server_key)

@@ -127,7 +127,7 @@ def _instance(world: World, endpoint: str) -> Response:
     """Say whether an authority is one of Entra's; msal asks without the port (dataverse.md §1.2)."""
     parts = urlsplit(endpoint)
     host, tenant = parts.hostname or "", parts.path.strip("/").split("/")[0]
-    if host not in ("localhost", "127.0.0.1", *WELL_KNOWN_HOSTS) or not tenant:
+    if host not in ("localhost", "127.0.0.1", world.config.host, *WELL_KNOWN_HOSTS) or not tenant:
         return _refused(world, Refusal(50049, "invalid_instance", "Unknown or invalid instance."))
     found = f"{world.urls.entra}/{tenant}/v2.0/.well-known/openid-configuration"
     aliases = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}

@@ -18,6 +18,7 @@ from sandbox.certificates import Certificates
 from sandbox.wire import Application, Wire
 from sandbox.world import World
 
+LOOPBACK = "localhost"
 # system → module; the order is the order of ports with --port-base, the SFTP server comes last
 SYSTEMS = {
     "dataverse": "sandbox.dataverse",
@@ -45,15 +46,19 @@ def load_systems() -> dict[str, ModuleType]:
     return {name: module for name, module in found.items() if hasattr(module, "app")}
 
 
-def bind(port_base: int | None) -> dict[str, socket.socket]:
-    """Listen on one loopback port per system and one for SFTP, free ones or counted from `port_base`."""
+def bind(port_base: int | None, host: str = LOOPBACK) -> dict[str, socket.socket]:
+    """Listen on one port per system and one for SFTP, free ones or counted from `port_base`.
+
+    Only on the loopback, unless clients elsewhere are to know this machine as `host`.
+    """
+    address = "127.0.0.1" if host == LOOPBACK else "0.0.0.0"  # noqa: S104 - asked for with --host
     sockets: dict[str, socket.socket] = {}
     for offset, name in enumerate([*SYSTEMS, "sftp"]):
         port = 0 if port_base is None else port_base + offset
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind(("127.0.0.1", port))
+            sock.bind((address, port))
             sock.listen(2048)
         except OSError as error:
             for other in [sock, *sockets.values()]:
@@ -65,7 +70,7 @@ def bind(port_base: int | None) -> dict[str, socket.socket]:
 
 def fill_urls(world: World, sockets: dict[str, socket.socket]) -> None:
     for name, attribute in URL_OF.items():
-        setattr(world.urls, attribute, f"https://localhost:{sockets[name].getsockname()[1]}")
+        setattr(world.urls, attribute, f"https://{world.config.host}:{sockets[name].getsockname()[1]}")
 
 
 async def serve(

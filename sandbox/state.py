@@ -91,7 +91,7 @@ def env(world: World, certificates: Certificates, keys: Keys, sftp_port: int) ->
         "CAMPAIGN_CLIENT_ID": config.campaign_client_id,
         "CAMPAIGN_CLIENT_SECRET": config.campaign_client_secret,
         "CAMPAIGN_SCOPES": ",".join(config.campaign_scopes),
-        "SFTP_HOST": "localhost",
+        "SFTP_HOST": config.host,
         "SFTP_PORT": sftp_port,
         "SFTP_USER": config.sftp_user,
         "SFTP_KEY_FILE": keys.user,

@@ -41,6 +41,7 @@ class Config:
 
     secrets: Mapping[str, str] = field(default_factory=new_secrets, repr=False)
 
+    host: str = "localhost"  # as clients know this machine
     tenant_id: str = "7d1c0000-0000-4000-8000-00000000aa01"
     tenant_domain: str = "alderleaf.onmicrosoft.com"
     dataverse_client_id: str = "c0ffee00-0000-4000-8000-000000000001"

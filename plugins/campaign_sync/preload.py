@@ -1,14 +1,17 @@
 """Imported once by Airflow's forkserver, so that tasks start with the heavy libraries already in memory.
 
-Set `[scheduler] mp_start_method = forkserver` and `[core] mp_forkserver_preload = campaign_sync.preload`.
+Set `[scheduler] mp_start_method = forkserver` and `[core] mp_forkserver_preload = campaign_sync.preload`; for Celery
+workers `[celery] extra_celery_config = {"imports": ["campaign_sync.preload"]}`.
 It changes speed only: pandas and Great Expectations take seconds to import, and every task is a fork of the
 process that imports this.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from urllib.parse import urlsplit
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 # Importing Great Expectations logs more than two hundred lines into every task's log otherwise.
@@ -16,12 +19,14 @@ logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 import airflow.dag_processing.dagbag  # noqa: E402
 import airflow.sdk.execution_time.task_runner  # noqa: E402
+import fsspec  # noqa: E402
 import great_expectations.expectations  # noqa: E402, F401, TID253
 import pandas  # noqa: E402, F401, TID253
 import pyarrow.compute  # noqa: E402, TID253
 import pyarrow.json  # noqa: E402, TID253
 import pyarrow.parquet  # noqa: E402, F401, TID253
 from airflow.sdk import DAG, BaseOperator, task_group  # noqa: E402
+from airflow.sdk.io import has_fs  # noqa: E402
 
 import campaign_sync.compare.flow  # noqa: E402
 import campaign_sync.flow  # noqa: E402
@@ -29,6 +34,12 @@ import campaign_sync.hooks.campaign  # noqa: E402
 import campaign_sync.hooks.dataverse  # noqa: E402
 import campaign_sync.ledger.ledger  # noqa: E402, F401
 from campaign_sync.rows.checks import page_view  # noqa: E402
+from campaign_sync.settings import storage_root  # noqa: E402
+
+_scheme = urlsplit(storage_root()).scheme
+if has_fs(_scheme):  # imports what Airflow's providers have for object stores
+    with contextlib.suppress(ImportError):  # a library that is missing is told of by the task that needs it
+        fsspec.get_filesystem_class(_scheme)
 
 with DAG("preload", schedule=None) as _dag:
     # Building one small DAG loads the parts of the SDK that are imported on first use, and the template

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,6 +44,24 @@ def test_the_env_file_names_everything_and_is_for_its_owner_only(sandbox: Sandbo
     assert list(sandbox.env) == NAMES
     assert sandbox.env["CAMPAIGN_URL"].endswith("/alderleaf/campaign")
     assert int(sandbox.env["SANDBOX_PID"]) == sandbox.process.pid
+
+
+def test_clients_on_other_machines_know_it_by_its_name(tmp_path: Path) -> None:
+    with start_sandbox(tmp_path / "state", people=1, args=["--host", "sandbox.example"]) as sandbox:
+        named = [
+            sandbox.env[name] for name in ("DATAVERSE_URL", "ENTRA_AUTHORITY", "CAMPAIGN_URL", "IMS_URL")
+        ]
+        assert {urlsplit(url).hostname for url in named} == {sandbox.env["SFTP_HOST"]} == {"sandbox.example"}
+        port = urlsplit(sandbox.env["DATAVERSE_URL"]).port
+        context = ssl.create_default_context(cafile=sandbox.env["CA_FILE"])
+        # Any address of this machine that is not 127.0.0.1 stands for another network.
+        with (
+            socket.create_connection(("127.0.0.2", port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="sandbox.example") as session,
+        ):
+            assert session.version()
+    with start_sandbox(tmp_path / "state", people=1) as sandbox:  # its certificate is made anew
+        assert sandbox.control("GET", "/sandbox/counters") is not None
 
 
 def test_the_env_file_can_be_sourced(sandbox: Sandbox) -> None:
