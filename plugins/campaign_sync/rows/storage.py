@@ -89,7 +89,12 @@ def parquet_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
     parquet.write_table(
-        table, sink, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
     )
     content: bytes = sink.getvalue().to_pybytes()
     return content
