@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-faults test-fast test-cluster secrets browser check audit lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-faults test-cluster test-fast secrets browser check audit lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list

@@ -34,7 +34,6 @@ def main() -> int:
         "rest_load": rounds,
         "parsing": rounds,
         "latency": [],
-        "whole": ["--people", str(asked.people)],
     }
     collected = TARGET.with_suffix(".rows")
     TARGET.parent.mkdir(exist_ok=True)

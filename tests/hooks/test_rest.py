@@ -13,6 +13,7 @@ from campaign_sync.hooks.parallel import map_bounded
 from campaign_sync.hooks.remedies import CAMPAIGN, DATAVERSE
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.hooks.sessions import Bearer, Token, bare
+from campaign_sync.hooks.shares import Rate, Terms
 
 from tests.hooks.conftest import FakeTime
 from tests.hooks.scripted_server import Asked, Reply, ScriptedServer
@@ -79,7 +80,7 @@ def test_a_pause_of_minutes_is_waited_for_because_airflow_would_come_too_early(
 def test_throttling_without_end_is_given_up_within_the_budget(
     rest: Rest, server: ScriptedServer, clock: FakeTime
 ) -> None:
-    rest.pace = Pace(calls_per_second=10)
+    rest.pace = Pace(Terms(calls_per_second=10))
     server.answers(Reply(429, headers={"Retry-After": "10"}))
     with pytest.raises(TransientError, match="too many requests"):
         rest.json(f"{server.url}/x")
@@ -287,13 +288,13 @@ def throttled(pace: Pace, times: int) -> None:
 
 
 def test_two_throttled_answers_in_a_row_halve_the_rate(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=10)
+    pace = Pace(Terms(calls_per_second=10))
     throttled(pace, 2)
     assert spacing(pace, clock) == pytest.approx(0.2)
 
 
 def test_a_good_answer_between_two_throttled_ones_leaves_the_rate(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=10)
+    pace = Pace(Terms(calls_per_second=10))
     throttled(pace, 1)
     pace.wait()
     pace.answered()
@@ -302,7 +303,7 @@ def test_a_good_answer_between_two_throttled_ones_leaves_the_rate(clock: FakeTim
 
 
 def test_threads_that_are_throttled_together_halve_the_rate_once(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=10)
+    pace = Pace(Terms(calls_per_second=10))
     for _ in range(2):
         pace.wait()
         for _ in range(4):
@@ -313,31 +314,31 @@ def test_threads_that_are_throttled_together_halve_the_rate_once(clock: FakeTime
 
 @pytest.mark.parametrize(("calls_per_second", "seconds"), [(10, 2.0), (0.2, 5.0), (0, 0.0)])
 def test_the_rate_has_a_floor(clock: FakeTime, calls_per_second: float, seconds: float) -> None:
-    pace = Pace(calls_per_second)
+    pace = Pace(Terms(calls_per_second))
     throttled(pace, 80)
     assert spacing(pace, clock) == pytest.approx(seconds)
 
 
 def test_a_halved_rate_recovers_with_time_and_not_beyond_what_was_asked_for(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=10)
+    pace = Pace(Terms(calls_per_second=10))
     throttled(pace, 4)
     assert spacing(pace, clock) == pytest.approx(0.4)
     seen = []
     for _ in range(4):
-        clock.now += Pace.RECOVERY
+        clock.now += Rate.RECOVERY
         seen.append(spacing(pace, clock))
     assert seen == [pytest.approx(each) for each in (0.2, 0.1, 0.1, 0.1)]
 
 
 def test_calls_are_spaced_over_the_second(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=10)
+    pace = Pace(Terms(calls_per_second=10))
     for _ in range(11):
         pace.wait()
     assert sum(clock.slept) == pytest.approx(1.0)
 
 
 def test_no_limit_means_no_waiting(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=0)
+    pace = Pace(Terms(calls_per_second=0))
     for _ in range(11):
         pace.wait()
     assert clock.slept == []
@@ -382,7 +383,7 @@ def test_a_pause_beyond_the_budget_makes_all_threads_give_up_unsent(
 
 
 def test_a_pause_that_comes_while_a_request_waits_for_its_turn_holds_it_too(clock: FakeTime) -> None:
-    pace = Pace(calls_per_second=0.2)
+    pace = Pace(Terms(calls_per_second=0.2))
     pace.wait()
     sleep = clock.sleep
 

@@ -34,6 +34,8 @@ from campaign_sync.hooks.sessions import (
     require_tls,
     verification,
 )
+from campaign_sync.hooks.shared import InLedger
+from campaign_sync.hooks.shares import Terms
 from campaign_sync.schema import ResourceSchema
 from campaign_sync.writes import Outcome, Write
 
@@ -51,7 +53,7 @@ CALLS_PER_SECOND = 10
 class CampaignHook(HttpHook):
     """Campaign through the connection's host (https://mc.adobe.io/<organisation>), login and password.
 
-    Extras: ims_url, scopes, parallel (4), calls_per_second (10; 0 for no limit), verify, proxies.
+    Extras: ims_url, scopes, verify, proxies; of all tasks together parallel (4) and calls_per_second (10; 0: no limit).
     """
 
     conn_name_attr = "campaign_conn_id"
@@ -82,7 +84,7 @@ class CampaignHook(HttpHook):
         When the run must stop (RefusedError, TransientError; several unclear answers in a row), the writes
         under way finish and their outcomes are yielded before the error is raised.
         """
-        threads = parallel or int(self._extra.get("parallel") or PARALLEL)
+        threads = parallel or self._parallel
         yield from map_bounded(Writer(self._rest, resource, key_field, self._unclear).write, writes, threads)
 
     def verify_key(self, resource: ResourceSchema, key_field: str, key: str) -> None:
@@ -131,15 +133,15 @@ class CampaignHook(HttpHook):
         self, resource: ResourceSchema, key_field: str, names: Collection[str], keys: Collection[str]
     ) -> Records:
         """Reads records by their business keys, in parallel and at an engine call each; those not there are absent."""
-        threads = int(self._extra.get("parallel") or PARALLEL)
-        found = map_bounded(lambda key: self.read(resource, key), keys, threads)
+        found = map_bounded(lambda key: self.read(resource, key), keys, self._parallel)
         return as_records([each for each in found if each is not None], resource, key_field, names)
 
     @cached_property
     def workflows(self) -> Workflows:
         """Calls about Campaign's workflows."""
         once = Patience(attempts=1, budget=0)
-        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=self._bearer, patience=once)
+        bearer, pace = self._bearer, self._rest.pace
+        single = Rest(CAMPAIGN, self._root, self.get_conn, bearer=bearer, pace=pace, patience=once)
         return Workflows(self._rest, single)
 
     def test_connection(self) -> tuple[bool, str]:
@@ -167,6 +169,10 @@ class CampaignHook(HttpHook):
         return dict(self._connection.extra_dejson)
 
     @cached_property
+    def _parallel(self) -> int:
+        return int(self._extra.get("parallel") or PARALLEL)
+
+    @cached_property
     def _root(self) -> str:
         """https://mc.adobe.io/<organisation>/campaign, from either form (campaign.md §1.4)."""
         host = address(self._connection, "Campaign", "https://mc.adobe.io/<organisation>").removesuffix(
@@ -187,7 +193,8 @@ class CampaignHook(HttpHook):
     @cached_property
     def _rest(self) -> Rest:
         given = self._extra.get("calls_per_second")
-        pace = Pace(CALLS_PER_SECOND if given is None else float(given))
+        terms = Terms(CALLS_PER_SECOND if given is None else float(given), self._parallel)
+        pace = Pace(terms, InLedger.of(self._root, str(self._connection.login)))
         return Rest(CAMPAIGN, self._root, self.get_conn, bearer=self._bearer, pace=pace)
 
     @cached_property

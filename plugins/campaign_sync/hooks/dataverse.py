@@ -16,7 +16,7 @@ from requests import Session
 
 from campaign_sync.errors import RefusedError, SyncError
 from campaign_sync.hooks import entra, queries
-from campaign_sync.hooks.budget import MOST_SIDE_BY_SIDE, Budget
+from campaign_sync.hooks.budget import MOST_SIDE_BY_SIDE
 from campaign_sync.hooks.dataverse_activities import Activity, Outcome, write_activities
 from campaign_sync.hooks.dataverse_metadata import (
     change_tracking_off,
@@ -41,12 +41,15 @@ from campaign_sync.hooks.sessions import (
     require_tls,
     verification,
 )
+from campaign_sync.hooks.shared import InLedger
+from campaign_sync.hooks.shares import Terms
 from campaign_sync.schema import Column, TableSchema
 
 __all__ = ["DataverseHook", "Page"]
 
 LARGEST_PAGE = 5000  # dataverse.md §3.4
 COLUMNS_CHANGED = "columns changed"
+LEAVE_SHARE = 0.1
 # dataverse.md §2: on every request; "null" is the literal word
 HEADERS = {
     "Accept": "application/json",
@@ -59,7 +62,7 @@ HEADERS = {
 class DataverseHook(HttpHook):
     """Dataverse through the connection's host (environment), login (client id) and password (client secret).
 
-    Extras: tenant_id, authority, verify (true, or the path of a CA file), proxies.
+    Extras: tenant_id, authority, leave_share (0.1), verify (true, or the path of a CA file), proxies.
     """
 
     conn_name_attr = "dataverse_conn_id"
@@ -276,10 +279,15 @@ class DataverseHook(HttpHook):
             self._root.rstrip("/"),
             self.get_conn,
             bearer=self._bearer,
-            pace=Pace(budget=Budget()),
+            pace=self._pace,
             patience=self.patience,
             read_timeout=120.0,
         )
+
+    @cached_property
+    def _pace(self) -> Pace:
+        terms = Terms(service_protection=True, leave_share=_leave_share(self._extra, self.http_conn_id))
+        return Pace(terms, InLedger.of(self._environment, str(self._connection.login)))
 
     @cached_property
     def _bearer(self) -> Bearer:
@@ -317,6 +325,20 @@ def _columns(table: TableSchema, names: Collection[str]) -> list[Column]:
     return list(
         {each.wire: each for _, each in found if each is not None and each.wire != table.key}.values()
     )
+
+
+def _leave_share(extra: dict[str, Any], connection: str) -> float:
+    """The share of the service protection limits that is left for people and other programs."""
+    given = extra.get("leave_share", LEAVE_SHARE)
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        share = -1.0
+    if not 0 <= share < 1:
+        problem = f"leave_share is {given!r}, which is no share"
+        remedy = "Set a number from 0 to below 1 in the connection's extra; without one it is 0.1"
+        raise RefusedError("Dataverse", f"connection {connection}", None, "", problem, remedy)
+    return share
 
 
 def _asked(table: TableSchema, columns: Sequence[Column]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import chain
@@ -73,7 +73,7 @@ class Database:
         self._engine = create_engine(self._url, hide_parameters=True, **pool)
         self._ready, self._held = False, self.postgres and keep > 0
         if not self.postgres:
-            _make_sqlite_transactional(self._engine)
+            make_sqlite_transactional(self._engine, BUSY_MILLISECONDS)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -233,14 +233,14 @@ def _normalised(url: str) -> URL:
     return parsed
 
 
-def _make_sqlite_transactional(engine: Engine) -> None:
+def make_sqlite_transactional(engine: Engine, busy_milliseconds: int) -> None:
     """BEGIN IMMEDIATE for writes: one that reads first and writes later could fail without waiting."""
 
     @event.listens_for(engine, "connect")
     def _connects(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin on its own, and too late
         # No temp_store = MEMORY: it would hold a statement's undo journal, a page per scattered row (N1).
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
 
     @event.listens_for(engine, "begin")
     def _begins(connection: Connection) -> None:
@@ -252,20 +252,19 @@ def _make_sqlite_transactional(engine: Engine) -> None:
 @contextmanager
 def _private_file(path: Path) -> Iterator[None]:
     """Makes the SQLite file and its folder for the owner only; one process at a time (two cannot set WAL)."""
-    try:
-        for folder in reversed([each for each in path.parents if not each.exists()]):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(path.parent, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        remedy = PERMANENT["unable to open database file"]
-        problem = f"cannot be made ({error.strerror})"
-        raise RefusedError("ledger", str(path), None, "", problem, remedy) from error
-    try:
+    with ExitStack() as held:
+        try:
+            for folder in reversed([each for each in path.parents if not each.exists()]):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            lock = os.open(path.parent, os.O_RDONLY)
+            held.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            remedy = PERMANENT["unable to open database file"]
+            problem = f"cannot be made ({error.strerror})"
+            raise RefusedError("ledger", str(path), None, "", problem, remedy) from error
         yield
-    finally:
-        os.close(lock)
 
 
 def _sqlite_values(column: pa.Array) -> list[Any]:

@@ -78,7 +78,7 @@ def read_bytes(uri: str) -> bytes:
     content = _content(uri)
     if content is None:
         raise broken(uri, "is missing")
-    return content
+    return opened(uri, content)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -138,7 +138,7 @@ def find_document(folder: str, name: str) -> dict[str, Any]:
 def sweep(folder: str) -> None:
     """Removes a run's folder and all that is in it; one that is gone already is fine."""
     fs, path = _at(folder)
-    # A directory when another process of this task has swept it, too, and begun to fill it.
+    # the second when another process of this task has swept it, too, and begun to fill it
     with _refusals(folder), suppress(FileNotFoundError, IsADirectoryError):
         fs.rm(path, recursive=True)
 
@@ -200,7 +200,7 @@ def _content(uri: str) -> bytes | None:
             content: bytes = fs.cat_file(path)
         except FileNotFoundError:
             return None
-    return opened(uri, content)
+    return content
 
 
 def _document(uri: str, content: bytes) -> dict[str, Any]:
