@@ -60,10 +60,8 @@ class KeptPages:
                 self._state = state
             if self._end + len(page.rows) > MOST:
                 return
-            if self._file is None:
-                # without a name: gone with the process, however that ends
-                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
-            os.pwrite(self._file.fileno(), page.rows, self._end)
+            if not self._written(page.rows):
+                return
             self._places[question] = (self._end, len(page.rows), replace(page, rows=b""))
             self._end += len(page.rows)
 
@@ -71,6 +69,16 @@ class KeptPages:
         """Let go of the file."""
         with self._lock:
             self._forget()
+
+    def _written(self, rows: bytes) -> bool:
+        """Whether the file took a page: a full disk only means that it is made again."""
+        try:
+            if self._file is None:
+                # without a name: gone with the process, however that ends
+                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            return os.pwrite(self._file.fileno(), rows, self._end) == len(rows)
+        except OSError:
+            return False
 
     def _forget(self) -> None:
         if self._file is not None:
