@@ -1,7 +1,7 @@
 """I15: a place in the change feed expires at twenty moments (TEST_SIZE=nightly; else six), with
 changes around: all converge, no call is wasted.
 
-Its own sandbox of some thousand contacts, so that a share of calls means something.
+Its own sandbox of a thousand contacts (else of three hundred), so that a share of calls means something.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tests.flows.systems import Systems
 from tests.sandbox_process import start_sandbox
 from tests.sizes import NIGHTLY
 
-PEOPLE, MOMENTS, SEED = 1_000, 20 if NIGHTLY else 6, 15
-PAGE = 50
+PEOPLE, PAGE, MOMENTS = (1_000, 50, 20) if NIGHTLY else (300, 20, 6)
+SEED = 15
 WHENS = ("before", "while followed", "when read", "between batches", "before its end", "after")
 RUNS = 6  # after which a moment must have become quiet
 
@@ -38,7 +38,7 @@ def flows_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def page_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of 50 rows, and a batch for each."""
+    """Many pages, and a batch for each."""
     from campaign_sync.hooks import dataverse
     from campaign_sync.run import extract
 

@@ -52,7 +52,7 @@ def test_trouble_that_passes_within_a_run_is_not_noticed(
 ) -> None:
     for fault in faults:
         systems.fault(**fault)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     struck = [each for each in systems.journal() if "fault" in each]
     assert len(struck) == sum(fault.get("times", 1) for fault in faults), "a fault did not strike"
@@ -68,7 +68,7 @@ def test_a_lost_answer_to_an_update_costs_one_call_more_and_changes_nothing(
     systems.change(*({"id": key, "address1_city": "Møllehavn"} for key in keys))
     systems.fault(system="campaign", method="PATCH", do="reset_after", times=2)
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.tally == {"extracted": 4, "updated": 4}
     assert systems.engine_calls() == 6
     assert not systems.differences()
@@ -82,7 +82,7 @@ def test_a_lost_answer_to_a_deletion_is_a_deletion(
     key = sorted(systems.profiles())[0]
     systems.delete(key)
     systems.fault(system="campaign", method="DELETE", do="reset_after")
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert key not in systems.profiles()
     assert sum(run.tally.get(fate, 0) for fate in ("deleted", "unchanged")) == 1
@@ -104,7 +104,7 @@ def test_a_run_that_campaign_leaves_half_way_is_finished_by_the_next(
 
     written = len(systems.profiles())
     systems.heal()
-    again = airflow.run()
+    again = airflow.walk()
     assert again.ok, again.errors
     assert not systems.differences()
     assert again.tally["unchanged"] >= 20
@@ -126,7 +126,7 @@ def test_a_run_that_dynamics_leaves_reads_the_same_changes_next_time(
     assert "TransientError" in run.errors
     assert airflow.place() == place
     systems.heal()
-    assert airflow.run().tally == {"extracted": 1, "updated": 1}
+    assert airflow.walk().tally == {"extracted": 1, "updated": 1}
     assert not systems.differences()
 
 
@@ -144,6 +144,6 @@ def test_one_batch_that_fails_does_not_stop_the_others(
     assert "of 3 batches did not finish" in run.errors
     assert airflow.place() == ("reading", None)
     systems.heal()
-    again = airflow.run()
+    again = airflow.walk()
     assert again.ok, again.errors
     assert not systems.differences()

@@ -63,11 +63,11 @@ def test_rejected_rows_rest_until_their_source_or_the_mapping_changes(
     assert {row["tries"] for row in rejected(airflow).values()} == {1}
 
     systems.change({"id": long, "firstname": "Wolfe"})
-    assert airflow.run().tally == {"extracted": 1, "created": 1}
+    assert airflow.walk().tally == {"extracted": 1, "created": 1}
     assert rejected(airflow).keys() == {invalid, atlantis}
 
     airflow.edit("    Australia: AU\n", "    Australia: AU\n    Atlantis: GR\n")
-    run = airflow.run()
+    run = airflow.walk()
     assert run.tally == {"extracted": 2, "created": 1, "rejected": 1}
     assert run.report is not None
     assert any("were looked at again" in note for note in run.report["notes"])
@@ -81,8 +81,8 @@ def test_a_row_that_a_changed_mapping_still_rejects_is_tried_once_for_each_chang
     airflow.begin()
     listed = rejected(airflow).keys()
     airflow.edit("description: Contacts become", "description: Contacts still become")
-    assert airflow.run().tally == {"extracted": 2, "rejected": 2}
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {"extracted": 2, "rejected": 2}
+    assert airflow.walk().tally == {}
     assert rejected(airflow).keys() == listed
     assert {row["tries"] for row in rejected(airflow).values()} == {2}
 
@@ -93,7 +93,7 @@ def test_a_rejected_change_leaves_the_profile_as_it_was(airflow: RealAirflow, sy
     before = systems.profiles()[key]
     systems.change({"id": key, "firstname": LONG})
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.tally == {"extracted": 1, "rejected": 1}
     assert systems.engine_calls() == 0
     assert systems.profiles()[key] == before
@@ -121,10 +121,10 @@ def test_a_row_that_campaign_refuses_is_rejected_and_the_others_load(
 
     systems.heal()
     systems.forget()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert systems.writes() == []
     systems.change({"id": refused, "jobtitle": "unmapped, but a change"})
-    assert airflow.run().tally == {"extracted": 1, "updated": 1}
+    assert airflow.walk().tally == {"extracted": 1, "updated": 1}
     assert rejected(airflow).keys().isdisjoint({refused})
     assert not systems.differences()
 
@@ -137,7 +137,7 @@ def test_a_row_whose_other_unique_field_is_taken_is_rejected(airflow: RealAirflo
         {"resource": "profile", "keys": {"email": {"fields": ["email"]}}},
     )
     sharing = {key for key, row in systems.contacts().items() if row["emailaddress1"] == "family@example.org"}
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     same_counts(airflow, run)
     doubled = rejected(airflow).keys() & sharing
@@ -162,7 +162,7 @@ def test_a_run_with_more_rejected_rows_than_allowed_is_red_and_its_rows_are_read
     assert systems.profiles()[good[3]]["location"]["city"] == "Bergen"
     assert airflow.place() == place
     systems.change(*({"id": key, "firstname": "Wolfe"} for key in good[:3]))
-    assert airflow.run().tally == {"extracted": 4, "updated": 3, "unchanged": 1}
+    assert airflow.walk().tally == {"extracted": 4, "updated": 3, "unchanged": 1}
     assert not systems.differences()
 
 
