@@ -106,7 +106,7 @@ def _all_or_none(frames: Iterable[Sifted]) -> Iterator[Sifted]:
             count += 1
         file.seek(0)
         for _ in range(count):
-            yield pickle.load(file)  # noqa: S301 - nobody else has a way to this file
+            yield pickle.load(file)  # noqa: S301  # nosec B301 - nobody else has a way to this file
 
 
 def unread_problem(read: dict[str, Any]) -> QualityError | None:
