@@ -6,7 +6,7 @@ DATA   ?=
 BIN    := .venv/bin
 SEED   := $(if $(DATA),--data "$(DATA)")$(if $(PEOPLE), --people $(PEOPLE))
 
-.PHONY: help demo up down sandbox test test-faults test-fast browser check lint types bench schema venv dev clean
+.PHONY: help demo up down sandbox test test-faults test-fast browser check audit lint types bench schema venv dev clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -39,6 +39,9 @@ browser: dev  ## Chromium for the tests of the page, by apt-get where it may; wi
 
 check: lint types test  ## lint, types, tests; CI runs `make check`, then `make demo`
 
+audit: venv  ## known vulnerabilities, unsafe code, secrets; a bill of materials in .local (needs the network)
+	@$(BIN)/python -m local.audit
+
 lint: dev  ## ruff, format included
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -47,8 +50,8 @@ types: dev  ## mypy, strict on the package
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file local/mypy.ini sandbox local
 
-bench: dev  ## measure; see bench/README.md
-	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+bench: dev .venv-bench/.made-requirements-bench.txt  ## measure against peers, write .local/bench.md (PEOPLE=number); see bench/README.md
+	@$(BIN)/python bench/table.py $(if $(PEOPLE),--people $(PEOPLE))
 
 schema: venv  ## write the JSON Schemas in include/mappings anew
 	@PYTHONPATH=plugins $(BIN)/python -m campaign_sync schema > include/mappings/mapping.schema.json.new
@@ -66,5 +69,8 @@ dev: .venv/.made-requirements-dev.txt  ## what a developer adds to it
 .venv/.made-%: %
 	@$(PYTHON) local/install.py $<
 
+.venv-bench/.made-%: %
+	@$(PYTHON) local/install.py $< .venv-bench
+
 clean: down  ## remove everything that was made here
-	@rm -rf .venv .local .sandbox .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-bench .local .sandbox .mypy_cache .ruff_cache .hypothesis

@@ -109,7 +109,7 @@ def play(stack: Stack, url: str, options: argparse.Namespace) -> int:
         flush=True,
     )
     live(airflow)
-    different = differences(sandbox.rows("contact"), sandbox.profiles())
+    different = differences(sandbox.rows("contact"), sandbox.records("profile"))
     calls = sandbox.engine_calls()
     live(airflow)
     problems = [
@@ -122,7 +122,10 @@ def play(stack: Stack, url: str, options: argparse.Namespace) -> int:
         ),
         *(["a run without changes wrote something"] if sandbox.engine_calls() != calls else []),
     ]
-    print("\n".join(problems) or f"{len(sandbox.profiles()):,} profiles are as they should be", flush=True)
+    print(
+        "\n".join(problems) or f"{len(sandbox.records('profile')):,} profiles are as they should be",
+        flush=True,
+    )
     return 1 if problems else 0
 
 

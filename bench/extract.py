@@ -1,96 +1,120 @@
-"""How fast pages become Parquet: python bench/extract.py [--people 200000].
+"""How fast contacts become Parquet files, ours against others: python bench/extract.py [--people 200000] [--ours].
 
-Starts a sandbox with that many contacts and reads its change feed through the hook into one zstd Parquet
-file, a row group per page; then reads the same pages once more from memory, which leaves the hook's own work.
-The sandbox runs on the same machine, so the first figure has its page making in it.
+A sandbox in its own process serves 25 columns over TLS; each contender reads all contacts in pages of 5,000 rows and
+leaves Parquet files: Microsoft's client, dlt's REST source, dlt with Arrow tables, requests with pandas (peers.py, in
+the environment .venv-bench), and ours as the task `extract` does it: change feed, typed batches of 15,000 rows.
+The first round lets the sandbox make its pages, and does not count.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import resource
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterable
 from functools import partial
+from itertools import count
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "plugins"))
+from measuring import ROOT, ROUNDS, Cost, Row, contend, cost_of, cpu_of, hand_over, in_turn, say
 
-import pyarrow as pa  # noqa: TID253
-import pyarrow.parquet as pq  # noqa: TID253
-from campaign_sync.hooks import dataverse as dataverse_module
-from campaign_sync.hooks.dataverse import DataverseHook
-from campaign_sync.hooks.pages import Page, read_page
+sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
-from tests.sandbox_process import start_sandbox
+from local.environment import connections, read_env_file  # noqa: E402
+from tests.sandbox_process import start_sandbox  # noqa: E402
 
+PEERS = ROOT / ".venv-bench" / "bin" / "python"
 # 25 columns of several types, as a real mapping with filters has
 COLUMNS = (
     *("firstname", "lastname", "fullname", "salutation", "jobtitle", "emailaddress1", "telephone1"),
     *("mobilephone", "birthdate", "gendercode", "statecode", "statuscode", "donotemail", "donotbulkemail"),
     *("donotphone", "donotfax", "donotpostalmail", "address1_line1", "address1_city", "address1_country"),
-    *("address1_postalcode", "parentcustomerid", "ownerid", "createdon", "modifiedon"),
+    *("address1_postalcode", "_parentcustomerid_value", "_ownerid_value", "createdon", "modifiedon"),
 )
+NAMES = {
+    "ours": "extract: contacts to Parquet",
+    "microsoft": "… Microsoft's client, pandas",
+    "dlt-arrow": "… dlt, Arrow tables",
+    "dlt": "… dlt, REST source",
+    "requests": "… requests and pandas",
+}
+GOALS = {"microsoft": "3.0", "dlt-arrow": "2.5"}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--people", type=int, default=200_000)
+    options.add_argument("--rounds", type=int, default=ROUNDS)
+    options.add_argument("--ours", action="store_true", help="without peers")
+    options.add_argument("--contender", metavar="FOLDER", help="read into a folder; env says from where")
     asked = options.parse_args()
+    if asked.contender:
+        hand_over(cost_of(ours(Path(asked.contender))))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        with start_sandbox(Path(folder) / "sandbox", people=asked.people, args=["--no-limits"]) as sandbox:
-            os.environ["AIRFLOW_CONN_DATAVERSE_DEFAULT"] = connection(sandbox.env)
-            bodies: list[bytes] = []
-            hook = DataverseHook()
-            table = hook.table("contact", COLUMNS)
-            measure("sandbox to Parquet", hook.changes(table, COLUMNS), folder)
-            dataverse_module.read_page = recording(bodies)  # type: ignore[attr-defined]
-            for page in hook.changes(table, COLUMNS):
-                del page
-        columns = list(table.columns.values())
-        measure("pages to Parquet", (read_page(body, columns, table.key) for body in bodies), folder)
-        started = time.perf_counter()
-        count = sum(len(read_page(body, columns, table.key).rows) for body in bodies)
-        print(f"{'pages to Arrow':20}{count / (time.perf_counter() - started):12,.0f} rows/s")
-        print(f"{sum(map(len, bodies)) / len(bodies) / 1e6:.1f} MB per page of JSON")
+        where = Path(folder)
+        with start_sandbox(where / "sandbox", people=asked.people, args=["--no-limits"]) as sandbox:
+            number = count()
+            env = sandbox.env | {
+                "REQUESTS_CA_BUNDLE": sandbox.env["CA_FILE"],
+                "SANDBOX_ENV": str(where / "sandbox/env"),
+            }
+            env |= {"HOME": folder, "RUNTIME__DLTHUB_TELEMETRY": "false"}
+
+            served: list[float] = []
+
+            def run(name: str) -> Cost:
+                target, spent = where / f"{name}{next(number)}", cpu_of(sandbox.process.pid)
+                peers = [PEERS, Path(__file__).with_name("peers.py"), name, target, *COLUMNS]
+                mine = [sys.executable, __file__, "--contender", target]
+                cost = contend(mine if name == "ours" else peers, env)
+                if name == "ours":
+                    served.append((cpu_of(sandbox.process.pid) - spent) / cost.rows * 1e6)
+                return cost
+
+            names = ["ours"] if asked.ours else list(NAMES)
+            costs = in_turn({name: partial(run, name) for name in names}, asked.rounds)
+    say(*rows(costs), Row("… the sandbox meanwhile", "", "", statistics.median(served)))
 
 
-def measure(name: str, pages: Iterable[Page], folder: str) -> None:
-    target, rows, started = Path(folder) / "rows.parquet", 0, time.perf_counter()
-    writer: pq.ParquetWriter | None = None
-    for page in pages:
-        writer = writer or pq.ParquetWriter(target, page.rows.schema, compression="zstd")
-        writer.write_table(pa.Table.from_batches([page.rows]))
-        rows += page.rows.num_rows
-    assert writer is not None
-    writer.close()
-    took, memory = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{name:20}{rows / took:12,.0f} rows/s  {rows:,} rows in {took:.1f} s, most memory {memory} MB",
-        flush=True,
-    )
+def rows(costs: dict[str, Cost]) -> list[Row]:
+    """Ours, then each peer with how many times as fast ours was, on the clock and by processor time."""
+    mine = costs["ours"]
+    found = [Row.of(NAMES["ours"], mine, "≥ 130,000 rows/s, ≤ 250 MB")]
+    for name in [name for name in NAMES if name in costs and name != "ours"]:
+        other = costs[name]
+        clock, processor = other.seconds / mine.seconds, other.cpu / mine.cpu
+        goal = f"ours ≥ {GOALS[name]} ×" if name in GOALS else ""
+        found.append(Row.of(NAMES[name], other, goal, f"ours {clock:.1f} × (CPU {processor:.1f} ×)"))
+    return found
 
 
-def recording(bodies: list[bytes]) -> partial[Page]:
-    def read(body: bytes, **arguments: object) -> Page:
-        bodies.append(body)
-        return read_page(body, **arguments)  # type: ignore[arg-type]
+def ours(folder: Path):  # type: ignore[no-untyped-def]
+    """The work of the task `extract`, without its ledger."""
+    import pandas as pd
+    import pyarrow.json  # noqa: F401
 
-    return partial(read)
+    os.environ |= connections(read_env_file(Path(os.environ["SANDBOX_ENV"])))
+    from campaign_sync.hooks.dataverse import DataverseHook
+    from campaign_sync.rows.batch import Batch
+    from campaign_sync.run.extract import in_pieces
 
+    first = Batch.of(str(folder), "contacts_to_profiles", "bench", 1)
+    first.write(
+        "extract", pd.DataFrame(), pd.DataFrame(), {}
+    )  # as in a task, what is imported at first use is there
+    hook = DataverseHook()
+    table = hook.table("contact", COLUMNS)
 
-def connection(env: dict[str, str]) -> str:
-    extra = {"tenant_id": env["TENANT_ID"], "authority": env["ENTRA_AUTHORITY"], "verify": env["CA_FILE"]}
-    login, password = env["DATAVERSE_CLIENT_ID"], env["DATAVERSE_CLIENT_SECRET"]
-    host = env["DATAVERSE_URL"]
-    return json.dumps(
-        {"conn_type": "dataverse", "host": host, "login": login, "password": password, "extra": extra}
-    )
+    def work() -> int:
+        rows = 0
+        for piece in in_pieces(hook.changes(table, COLUMNS)):
+            frame, removed = piece.frames(table.key)
+            rows += first.write("extract", frame, removed, {}).rows
+        return rows
+
+    return work
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes .venv from a requirements file. Runs on a bare Python, so it imports the standard library only."""
+"""Makes an environment from a requirements file. Runs on a bare Python, so it imports the standard library only."""
 
 import compileall
 import subprocess
@@ -7,11 +7,11 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".venv"
+FOLDER = ROOT / (sys.argv[2] if len(sys.argv) > 2 else ".venv")
 
 
 def main() -> int:
-    """Install the requirements file named on the command line; leave a stamp when it worked."""
+    """Install the file named on the command line, into .venv or the folder named after it; leave a stamp."""
     requirements = ROOT / sys.argv[1]
     if sys.version_info < (3, 11):  # noqa: UP036 - it runs on whatever Python is found
         version = ".".join(map(str, sys.version_info[:2]))
@@ -22,14 +22,17 @@ def main() -> int:
     python = FOLDER / "bin" / "python"
     try:
         if not python.exists():
-            print("Making .venv …", flush=True)
+            print(f"Making {FOLDER.name} …", flush=True)
             venv.create(FOLDER, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as problem:
         print(
-            f".venv could not be made: {problem}. On Debian: `apt-get install python3-venv`. Is the disk full?"
+            f"{FOLDER.name} could not be made: {problem}. On Debian: `apt-get install python3-venv`. Is the disk full?"
         )
         return 2
-    print(f"Installing {requirements.name} into .venv (two to five minutes the first time) …", flush=True)
+    print(
+        f"Installing {requirements.name} into {FOLDER.name} (two to five minutes the first time) …",
+        flush=True,
+    )
     pip = [
         str(python),
         "-m",

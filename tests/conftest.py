@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,13 +10,30 @@ import pytest
 import tests.airflow_home  # noqa: F401 - before any test imports Airflow
 from tests.sandbox_process import Sandbox, start_sandbox
 
-#: Where tests take longest. They begin first, so that the cores end together.
-LONG = ("tests/flows/", "tests/page/", "tests/test_command_line.py")
+#: Where tests take longest, as nodeids begin. They come first and in this order, so that the cores end together.
+LONG = (
+    "tests/browser/",
+    "tests/flows/test_opt_outs.py",
+    "tests/flows/test_ninety_days.py",
+    "tests/flows/",
+    "tests/page/",
+    "tests/test_command_line.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the files of long tests to the front; within them, and behind them, the order stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(
+        key=lambda item: next(
+            (at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)
+        )
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: while a test waits for a browser, a file or a clock, another works."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ import campaign_sync.flow  # noqa: E402
 import campaign_sync.hooks.campaign  # noqa: E402
 import campaign_sync.hooks.dataverse  # noqa: E402
 import campaign_sync.ledger.ledger  # noqa: E402, F401
+from campaign_sync.rows.checks import page_view  # noqa: E402
 
 with DAG("preload", schedule=None) as _dag:
     # Building one small DAG loads the parts of the SDK that are imported on first use, and the template
@@ -38,4 +39,5 @@ with DAG("preload", schedule=None) as _dag:
 
     _group.expand(batch=[1])
 _dag.get_template_env()
+page_view()
 airflow.sdk.execution_time.task_runner.get_listener_manager()

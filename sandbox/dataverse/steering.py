@@ -159,7 +159,8 @@ def _add_key(org: Org, table: Table, wanted: dict[str, Any]) -> Table:
 def privileges(org: Org, content: dict[str, Any]) -> dict[str, Any]:
     """The role: {"table" (or *), "read"|"create"|"write"|"delete"|"append"|"appendto"|"assign": a depth}.
 
-    Depths are none, user, organisation. All activity tables have the rights of activitypointer, unless they are named. {"reset": true} allows everything.
+    Depths are none, user, organisation. All activity tables have the rights of activitypointer, unless they are named.
+    {"reset": true} allows everything.
     """
     if content.get("reset"):
         org.role.depths.clear()

@@ -10,9 +10,12 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from campaign_sync.ledger.events import Settled
+from campaign_sync.ledger.ledger import Ledger
 
 from tests.browser import world as there
 from tests.browser.world import BROKEN, CONTACTS, EVENTS, OPT_OUTS, STORE, STORES, TOO_LONG, VENDORS, World
@@ -294,6 +297,28 @@ def test_asks_why_a_contact_is_not_in_campaign(admin, key, said):
     admin.keeps(f"why is it not in Campaign, {said} {key[:1]}")
 
 
+def test_sees_what_a_contact_got_and_did(admin, everything):
+    ledger = Ledger(f"sqlite:///{everything.ledger}")
+    now = datetime.now(UTC)
+    opens = [
+        Settled(f"open:{number}", there.NO_ADDRESS, now - timedelta(hours=number), "DM412", created=True, task=False)
+        for number in range(2, 70)
+    ]  # fmt: skip
+    click = Settled("click:1", there.NO_ADDRESS, now, "DM412", created=True, task=True)
+    ledger.events.settle(EVENTS, "a run", "a", now, settled=[*opens, click], waiting=[], refused=[])
+    admin.go_to(f"contact/{there.NO_ADDRESS}")
+    admin.sees("E-mail events")
+    table = admin.page.get_by_role("table", name="Events in Dynamics")
+    expect(table.get_by_role("row")).to_have_count(51)
+    expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile("click.*DM412.*[0-9a-f-]{36}"))
+    admin.reads("… and 19 earlier ones: see the contact's timeline in Dynamics.")
+    admin.fits()
+    table.get_by_role("row").nth(1).scroll_into_view_if_needed()
+    admin.keeps("what a contact got")
+    admin.link("a run", table).click()
+    admin.sees("One run")
+
+
 def test_asks_about_a_contact_on_the_phone(with_a_phone):
     with_a_phone.go_to(f"contact/{TOO_LONG}")
     expect(
@@ -395,6 +420,31 @@ def test_has_a_rejected_row_tried_again(admin):
     admin.tab.keyboard.press("Escape")
 
 
+def test_tries_a_row_again_and_sees_its_source_where_it_is_explained(admin):
+    admin.go_to(f"contact/{there.NO_ADDRESS}")
+    admin.sees("In each flow")
+    admin.button(f"Show the source row {there.NO_ADDRESS}").click()
+    admin.page.get_by_role("dialog").get_by_role("button", name="Show it").click()
+    admin.reads("nowhere")
+    admin.button("Close").click()
+    admin.button(f"Try again {there.NO_ADDRESS}").click()
+    admin.reads("Try this row again?")
+    admin.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    admin.go_to(f"contact/{STORE}")  # waits for its parent, and follows it by itself
+    expect(admin.button(f"Show the source row {STORE}")).to_be_visible()
+    expect(admin.button(re.compile("^Try again"))).to_have_count(0)
+    admin.go_to(f"rows?flow={STORES}")
+    admin.sees("Rejected and parked rows")
+    rejected = admin.page.get_by_role("table").get_by_role("link", name=re.compile("^[0-9a-f-]{36}$")).first
+    rejected.click()
+    admin.sees("In each flow")
+    admin.button(re.compile("^Try again [0-9a-f-]{36}$")).click()
+    admin.keeps("try again where it is explained")
+    admin.page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    expect(admin.page.get_by_role("dialog")).to_have_count(0)
+    expect(admin.page.locator("#told")).to_contain_text("The next run looks at 1 row")
+
+
 def test_looks_at_the_source_row_of_a_key_with_the_keyboard(admin):
     admin.go_to(f"rows?key={TOO_LONG}")
     opener = admin.button(f"Show the source row {TOO_LONG}")
@@ -415,6 +465,9 @@ def test_a_viewer_sees_everything_and_is_offered_nothing_to_do(viewer):
     expect(viewer.row(TOO_LONG)).to_be_visible()
     expect(viewer.page.get_by_role("button", name=re.compile("again|source", re.IGNORECASE))).to_have_count(0)
     viewer.keeps("a viewer")
+    viewer.go_to(f"contact/{TOO_LONG}")
+    viewer.sees("In each flow")
+    expect(viewer.page.get_by_role("button", name=re.compile("again|source", re.IGNORECASE))).to_have_count(0)
     viewer.go_to(f"preview?flow={CONTACTS}")
     viewer.reads(f"A preview needs the right to edit the DAG of {CONTACTS}, which you do not have.")
     expect(viewer.page.get_by_role("textbox")).to_have_count(0)

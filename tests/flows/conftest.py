@@ -55,6 +55,7 @@ def airflow_home() -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Airflow's own modules are told while they are imported
         import airflow.api_fastapi.execution_api.app  # noqa: F401  # `dag.test()` runs it in this process
+        import campaign_sync.preload  # noqa: F401  # so that no process that a test forks has to import it
         from airflow.utils.db import initdb
 
     initdb()

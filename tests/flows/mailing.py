@@ -116,6 +116,13 @@ class Mailing:
         """Run the flow once, with what its form says."""
         return self.airflow.run(FLOW, **conf)
 
+    def walk(self) -> Run:
+        """The same without Airflow around it, which takes most of a short run's time: where Airflow plays no part."""
+        run_id = f"walk {len(self.airflow.runs)}"
+        run = Run(run_id, "success", {}, "", "", walk(self, run_id), self.airflow.storage)
+        self.airflow.runs.append(run)
+        return run
+
     def activities(self) -> dict[str, list[dict[str, Any]]]:
         """The activities in Dynamics by kind."""
         found = {}

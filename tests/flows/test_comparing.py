@@ -158,7 +158,7 @@ def test_ticking_mend_brings_all_in_step_through_the_flow_itself(
     airflow_on_each_ledger: RealAirflow, systems: Systems, marketer: Marketer
 ) -> None:
     airflow = airflow_on_each_ledger
-    assert airflow.run().ok
+    assert airflow.walk().ok
     before = systems.profiles()
     planted = plant(airflow, systems, marketer)
     run = airflow.run(COMPARE, repair=True)
@@ -182,14 +182,14 @@ def test_ticking_mend_brings_all_in_step_through_the_flow_itself(
     }
     second = airflow.run(COMPARE)
     assert found(second) == {}
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_the_guard_asks_before_a_repair_deletes_much(
     airflow: RealAirflow, systems: Systems, marketer: Marketer
 ) -> None:
     strict(airflow)
-    assert airflow.run().ok
+    assert airflow.walk().ok
     gone = sorted(systems.profiles())[:5]
     systems.delete(*gone)
     assert found(airflow.run(COMPARE, repair=True)) == {"extra": gone}
@@ -211,9 +211,9 @@ def test_what_the_feed_has_told_and_campaign_has_lost_is_mended_without_a_change
     keys = sorted(systems.profiles())
     marketer.delete(keys[0])
     marketer.edit(keys[1], lastName="Otherwise")
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert found(airflow.run(COMPARE, repair=True)) == {"missing": keys[:1], "edited in Campaign": keys[1:2]}
-    assert airflow.run().tally == {"extracted": 2, "updated": 1, "created": 1}
+    assert airflow.walk().tally == {"extracted": 2, "updated": 1, "created": 1}
     assert not systems.differences()
 
 
@@ -223,15 +223,15 @@ def test_more_than_one_run_can_take_is_mended_by_several(
     from campaign_sync.run.extract import Source
 
     monkeypatch.setattr(Source, "AT_ONCE", 3)
-    assert airflow.run().ok
+    assert airflow.walk().ok
     keys = sorted(systems.profiles())[:5]
     for key in keys:
         marketer.edit(key, phone="+1 555 0100")
     run = airflow.run(COMPARE, repair=True)
     assert found(run) == {"edited in Campaign": keys}
     assert "3 rows a run, so in 2 runs" in report(run)["notes"][0]
-    assert airflow.run().tally == {"extracted": 3, "updated": 3}
-    assert airflow.run().tally == {"extracted": 2, "updated": 2}
+    assert airflow.walk().tally == {"extracted": 3, "updated": 3}
+    assert airflow.walk().tally == {"extracted": 2, "updated": 2}
     assert not systems.differences()
 
 
@@ -292,7 +292,7 @@ def test_differences_beyond_the_cap_are_counted_and_said_to_be_unverified(
     assert found(run) == {"edited in Campaign": keys[:6], "missing": [keys[6]]}
     assert report(run)["unverified"] == 4
     assert systems.engine_calls() == 1 + 3
-    assert airflow.run().ok
+    assert airflow.walk().ok
     assert not systems.differences()
 
 
@@ -313,7 +313,7 @@ def test_an_objection_made_in_campaign_is_told_and_never_mended(
     run = airflow.run(COMPARE, repair=True)
     assert found(run) == {"edited in Campaign": [yes]}
     assert report(run)["others"]["opted out in Campaign"] == 1
-    assert airflow.run().tally == {"extracted": 1, "updated": 1}
+    assert airflow.walk().tally == {"extracted": 1, "updated": 1}
     assert systems.profiles()[no]["blackListEmail"] is True
     assert systems.profiles()[yes]["blackListEmail"] is True
 
@@ -326,13 +326,13 @@ def test_a_record_that_no_longer_passes_the_filter_is_extra_only_if_the_mapping_
         "    - {name: has an e-mail, column: emailaddress1, present: true}\n",
         f"    - {{name: has an e-mail, column: emailaddress1, present: true}}\n  filtered_out: {words}\n",
     )
-    assert airflow.run().ok
+    assert airflow.walk().ok
     key = sorted(systems.profiles())[0]
     systems.change({"id": key, "emailaddress1": None})
     run = airflow.run(COMPARE, repair=True)
     assert found(run) == ({"extra": [key]} if words == "delete" else {})
     assert report(run)["others"]["kept"] == (words == "keep")
-    assert airflow.run().ok
+    assert airflow.walk().ok
     assert (key in systems.profiles()) == (words == "keep")
 
 
@@ -364,7 +364,7 @@ def test_a_flow_that_never_ran_misses_everything_and_its_first_run_brings_it(
     assert report(run)["differences"]["missing"] == 56
     assert report(run)["notes"] == [f"{FLOW} has no place in the change feed: its next run reads everything"]
     assert triggered(run) == FLOW
-    assert airflow.run().tally["created"] == 56
+    assert airflow.walk().tally["created"] == 56
     assert found(airflow.run(COMPARE)) == {}
 
 

@@ -12,6 +12,7 @@ from tests.flows.mailing import ASIDE, DONE, FLOW, Mailing, walk
 from tests.flows.on_foot import KILLED, die_at, in_a_process
 from tests.flows.real_airflow import RealAirflow
 from tests.flows.systems import Systems
+from tests.sizes import NIGHTLY
 
 HARD = {"status": "failed", "failureType": "hard", "failureReason": "userUnknown"}
 
@@ -52,7 +53,7 @@ def test_all_four_kinds_arrive_with_every_attribute_and_a_second_run_writes_noth
     assert mailing.files() == []
     assert len(mailing.files(DONE)) == 3
     systems.forget()
-    again = mailing.run()
+    again = mailing.walk()
     assert again.ok, again.errors
     assert again.tally == {}
     assert not mailing.writes()
@@ -67,12 +68,12 @@ def test_a_row_that_is_exported_again_costs_nothing_and_a_bounce_after_a_send_is
     mailing.change(log, **HARD)
     systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF102", "last_date": None})
     mailing.export("broadlog")
-    assert mailing.run().tally == {"extracted": 1, "created": 1}
+    assert mailing.walk().tally == {"extracted": 1, "created": 1}
     assert mailing.counts() == {"send": 1, "bounce": 1}
     systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF102", "last_date": None})
     mailing.export("broadlog")
     systems.forget()
-    assert mailing.run().tally == {"extracted": 1, "unchanged": 1}
+    assert mailing.walk().tally == {"extracted": 1, "unchanged": 1}
     assert not mailing.writes()
 
 
@@ -87,7 +88,7 @@ def test_files_in_any_order_and_a_ledger_that_is_lost_make_no_second_activity(
     assert run.tally == {"extracted": 7, "created": 4, "unchanged": 3}
     mailing.airflow.ledger().forget(FLOW)
     mailing.put("broadlog_20260414_000000.csv", lines(*rows))
-    assert mailing.run().tally == {"extracted": 4, "unchanged": 4}
+    assert mailing.walk().tally == {"extracted": 4, "unchanged": 4}
     assert mailing.counts() == {"send": 4}
 
 
@@ -107,7 +108,7 @@ def test_a_bad_file_is_set_aside_with_its_reason_and_the_others_go_on(mailing: M
     again = mailing.run()
     assert "broadlog_20260414_000000.csv is cut off" in again.errors
     assert mailing.files() == ["somebody_elses.csv"]
-    assert mailing.run().ok
+    assert mailing.walk().ok
 
 
 def test_bad_rows_are_rejected_and_listed_and_empty_external_ids_are_counted(mailing: Mailing) -> None:
@@ -150,10 +151,10 @@ def test_events_of_unknown_contacts_wait_and_go_when_the_contact_has_arrived(
     assert run.report["rejected"] == {"unknown contact": 3}
     assert "3 events wait" in run.report["notes"][-1]
     systems.forget()
-    assert mailing.run().tally == {}
+    assert mailing.walk().tally == {}
     assert not mailing.writes()
     systems.add(contactid=coming, lastname="Late")
-    assert mailing.run().tally == {"extracted": 2, "created": 2}
+    assert mailing.walk().tally == {"extracted": 2, "created": 2}
     assert mailing.counts() == {"send": 3}
     assert {row["acs_campaignname"] for row in mailing.activities()["send"]} == {"Spring"}
     assert list(mailing.airflow.ledger().rejected(FLOW).index) == ["send:3"]
@@ -163,18 +164,18 @@ def test_an_event_that_has_waited_long_enough_is_given_up_and_told(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mailing.put("broadlog_20260412_000000.csv", lines(SEND | {"externalId": str(uuid4())}))
-    assert mailing.run().tally == {"extracted": 1, "rejected": 1}
+    assert mailing.walk().tally == {"extracted": 1, "rejected": 1}
     from campaign_sync.events import vocabulary
 
     monkeypatch.setattr(vocabulary, "span", lambda text: -vocabulary.timedelta(days=1))
-    run = mailing.run()
+    run = mailing.walk()
     assert run.tally == {"extracted": 1, "rejected": 1}
     assert run.report is not None
     assert run.report["rejected"] == {"unknown contact, given up": 1}
     ledger = mailing.airflow.ledger()
     assert ledger.events.count_waiting(FLOW) == 0
     assert list(ledger.rejected(FLOW)["rule"]) == ["unknown contact, given up"]
-    assert mailing.run().tally == {}
+    assert mailing.walk().tally == {}
 
 
 def test_an_event_that_the_mapping_no_longer_brings_waits_no_longer(
@@ -182,14 +183,14 @@ def test_an_event_that_the_mapping_no_longer_brings_waits_no_longer(
 ) -> None:
     coming = str(uuid4())
     mailing.put("broadlog_20260412_000000.csv", lines(SEND | {"externalId": coming}))
-    assert mailing.run().tally == {"extracted": 1, "rejected": 1}
+    assert mailing.walk().tally == {"extracted": 1, "rejected": 1}
     mailing.edit("\ncheck:", "\nfilter: {all: [{column: delivery, not_equals: DM412}]}\n\ncheck:")
     systems.add(contactid=coming, lastname="Late")
-    assert mailing.run().tally == {"extracted": 1, "dropped": 1}
+    assert mailing.walk().tally == {"extracted": 1, "dropped": 1}
     ledger = mailing.airflow.ledger()
     assert ledger.events.count_waiting(FLOW) == 0
     assert ledger.rejected(FLOW).empty
-    assert mailing.run().tally == {}
+    assert mailing.walk().tally == {}
 
 
 def test_a_kind_that_is_left_out_of_the_mapping_is_off(mailing: Mailing) -> None:
@@ -199,7 +200,7 @@ def test_a_kind_that_is_left_out_of_the_mapping_is_off(mailing: Mailing) -> None
     (log,) = mailing.sent(mailing.contacts[0])
     mailing.tracked(log, "open")
     mailing.export()
-    run = mailing.run()
+    run = mailing.walk()
     assert run.tally == {"extracted": 2, "dropped": 1, "created": 1}
     assert mailing.counts() == {"send": 1}
 
@@ -230,7 +231,7 @@ def test_a_check_that_stops_keeps_everything_from_being_written(mailing: Mailing
     assert mailing.counts() == {}
     assert len(mailing.files()) == 2
     mailing.edit("otherwise: stop", "otherwise: warn")
-    run = mailing.run()
+    run = mailing.walk()
     assert run.tally == {"extracted": 2, "created": 2}
 
 
@@ -259,7 +260,19 @@ DEATHS = [
 ]
 
 
-@pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.where)
+#: With the ledger in SQLite, and on Postgres; by day one death is enough there.
+ON_EACH_LEDGER = [
+    *(("sqlite", death) for death in DEATHS),
+    *(("postgres", death) for death in (DEATHS if NIGHTLY else DEATHS[4:5])),
+]
+
+
+@pytest.mark.parametrize(
+    "airflow_on_each_ledger, death",
+    ON_EACH_LEDGER,
+    indirect=["airflow_on_each_ledger"],
+    ids=lambda each: each.where if isinstance(each, Death) else each,
+)
 def test_a_run_that_is_killed_anywhere_is_made_good_by_the_next(
     airflow_on_each_ledger: RealAirflow, systems: Systems, no_waiting: None, death: Death
 ) -> None:
@@ -325,5 +338,5 @@ def test_a_click_and_a_bounce_are_followed_up_by_one_open_task_each(
     systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF102", "last_date": None})
     systems.control("POST", "/sandbox/campaign/exports", {"id": "WKF103", "last_date": None})
     mailing.export()
-    assert mailing.run().ok
+    assert mailing.walk().ok
     assert len(systems.control("GET", "/sandbox/dataverse/rows?table=task&limit=5000")["rows"]) == 3

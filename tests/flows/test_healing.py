@@ -71,7 +71,7 @@ def test_an_expired_place_heals_in_the_same_run_and_sends_only_what_differs(
     state, link = airflow.place()
     assert (state, link != before[1]) == ("placed", True)
     systems.forget()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert systems.engine_calls() == 0
 
 
@@ -84,7 +84,7 @@ def test_an_expired_place_is_known_by_its_code_whatever_the_status(
     change_much(systems)
     expire(systems)
     systems.switch(dataverse__status__ExpiredVersionStamp=status)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert not systems.differences()
 
@@ -95,7 +95,7 @@ def test_an_expired_place_with_nothing_changed_costs_no_engine_call(
     airflow.begin()
     expire(systems)
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert systems.engine_calls() == 0
     assert set(run.tally) <= {"extracted", "dropped"}
@@ -119,11 +119,11 @@ def test_a_place_that_expires_at_any_moment_of_a_day_of_changes_converges(
         if part == moment:
             expire(systems)
         if chance.random() < 0.5:
-            assert airflow.run().ok
-    run = airflow.run()
+            assert airflow.walk().ok
+    run = airflow.walk()
     assert run.ok, run.errors
     assert not systems.differences()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 DEATHS = [
@@ -149,13 +149,13 @@ def test_a_run_that_is_killed_while_it_heals_is_healed_by_the_next(
     killed: Any = getattr(import_module(f"campaign_sync.{module}"), owner)
     walk_until_killed(airflow.mapping, killed, name, nth, before=before)
     assert airflow.place()[0] == "expired"
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert "it was given up in an earlier run" in notes(run)
     assert not systems.differences()
     assert airflow.place()[0] == "placed"
     systems.forget()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert systems.engine_calls() == 0
 
 
@@ -188,7 +188,7 @@ def test_a_place_that_expires_while_it_is_followed_is_tried_again_from_the_start
     assert "given up while it was followed" in run.errors
     assert airflow.place()[0] == "expired"
     systems.forget()
-    again = airflow.run()
+    again = airflow.walk()
     assert again.ok, again.errors
     assert not systems.differences()
     assert gone not in systems.profiles()
@@ -208,7 +208,7 @@ def test_a_dry_run_heals_nothing_and_says_so(airflow: RealAirflow, systems: Syst
     assert airflow.place() == before
     assert "a dry run heals nothing" in notes(dry)
     assert (dry.tally["created"], dry.tally["updated"], dry.tally["deleted"]) == (2, 5, 3)
-    assert airflow.run().ok
+    assert airflow.walk().ok
     assert not systems.differences()
 
 
@@ -222,7 +222,7 @@ def test_a_run_with_a_limit_leaves_the_place_to_be_healed(airflow: RealAirflow, 
     assert limited.tally["extracted"] == 3
     assert "a run with a limit heals nothing" in notes(limited)
     assert airflow.place()[0] == "expired"
-    assert airflow.run().ok
+    assert airflow.walk().ok
     assert not systems.differences()
 
 
@@ -235,7 +235,7 @@ def test_deletions_that_a_comparison_finds_respect_the_mapping(
     systems.delete(*gone)
     expire(systems)
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert run.report is not None
     assert run.report["dropped"]["deletes: ignore"] == 2
@@ -260,14 +260,14 @@ def test_new_columns_and_an_expired_place_read_all_rows_and_find_deletions(
     airflow.edit(*NEW_FIELD)
     expire(systems)
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert "all rows were read again" in notes(run)
     assert "1 were gone from Dynamics" in notes(run)
     assert systems.profiles()[named]["cusNickName"] == "Nico"
     assert gone not in systems.profiles()
     assert run.tally["deleted"] == 1
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_new_columns_are_read_in_full_even_if_the_place_was_given_up_before(
@@ -281,7 +281,7 @@ def test_new_columns_are_read_in_full_even_if_the_place_was_given_up_before(
     systems.delete(gone)
     airflow.ledger().expire_place(FLOW)
     airflow.edit(*NEW_FIELD)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert systems.profiles()[named]["cusNickName"] == "Nico"
     assert gone not in systems.profiles()
@@ -296,17 +296,17 @@ def test_a_column_dropped_in_dynamics_and_in_the_mapping_heals(
     systems.control("POST", "/sandbox/clock", {"advance": 60})
     shipped = airflow.mapping.read_text()
     airflow.edit("  salutation:   salutation\n", "  salutation:   salutation\n  cusNote:  new_shoe\n")
-    assert airflow.run().ok
+    assert airflow.walk().ok
     systems.control("PUT", TABLE, {"table": "contact", "drop_column": "new_shoe"})
     airflow.mapping.write_text(shipped)
     airflow.deletes("apply")
     gone = sorted(systems.profiles())[0]
     systems.delete(gone)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert run.tally["deleted"] == 1
     assert not systems.differences()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_rows_that_are_rejected_for_known_reasons_are_not_sent_again(
@@ -318,11 +318,11 @@ def test_rows_that_are_rejected_for_known_reasons_are_not_sent_again(
     known = systems.add(firstname="x" * 31, emailaddress1="alm@alder.example")
     gone = systems.add(firstname="x" * 31, emailaddress1="elm@alder.example")
     mended = systems.add(firstname="x" * 31, emailaddress1="oak@alder.example")
-    assert airflow.run().tally == {"extracted": 3, "rejected": 3}
+    assert airflow.walk().tally == {"extracted": 3, "rejected": 3}
     systems.delete(gone)
     systems.change({"id": mended, "firstname": "Nora"})
     expire(systems)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert "rejected" not in run.tally
     assert run.tally["created"] == 1
@@ -358,7 +358,7 @@ def test_a_replay_after_a_lost_place_finds_deletions(airflow: RealAirflow, syste
     assert run.tally["deleted"] == 2
     assert "2 were gone from Dynamics" in notes(run)
     assert not systems.differences()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_a_replay_of_an_expired_place_finds_deletions(airflow: RealAirflow, systems: Systems) -> None:
@@ -367,7 +367,7 @@ def test_a_replay_of_an_expired_place_finds_deletions(airflow: RealAirflow, syst
     gone = sorted(systems.profiles())[0]
     systems.delete(gone)
     airflow.ledger().expire_place(FLOW)
-    run = airflow.run(replay=True)
+    run = airflow.walk(replay=True)
     assert run.ok, run.errors
     assert run.tally["deleted"] == 1
     assert gone not in systems.profiles()
@@ -384,7 +384,7 @@ def test_a_row_deleted_after_a_killed_first_run_is_deleted_by_the_next(
     walk_until_killed(airflow.mapping, Ledger, "end_run", 1, before=True)
     gone = sorted(systems.profiles())[0]
     systems.delete(gone)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert run.tally["deleted"] == 1
     assert not systems.differences()
@@ -405,7 +405,7 @@ def test_a_row_that_was_written_meanwhile_is_not_taken_for_gone(
         Listed, "add", lambda self, keys: add(self, [key for key in keys if key != hidden])
     )
     expire(systems)
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert "deleted" not in run.tally
     assert hidden in systems.profiles()

@@ -44,11 +44,14 @@ def grant(systems: Systems) -> Iterator[Grant]:
 
 
 def lessened(role: list[Privilege]) -> Iterator[tuple[Privilege, list[Privilege]]]:
-    """The role with one right less, for each; and with one that reaches less far."""
+    """The role with one right less, for each; and with one to read that reaches less far.
+
+    The sandbox's rows are the application user's own, so that a right to write them reaches far enough in any case.
+    """
     for each in role:
         others = [other for other in role if other != each]
         yield each, others
-        if each.depth == ORGANISATION:
+        if (each.verb, each.depth) == ("Read", ORGANISATION):
             yield each, [*others, each._replace(depth=USER)]
 
 
@@ -70,7 +73,7 @@ def test_rows_need_to_be_read_and_nothing_else(
         grant(less)
         assert_refused(lambda: walk_rows(mapping, f"less {number}"), missing)  # noqa: B023
     grant(role)
-    assert walk_rows(mapping, "enough")["created"] > 0
+    assert walk_rows(mapping, "enough")["tally"]["created"] > 0
 
 
 def test_opt_outs_need_to_be_read_and_written(
@@ -110,29 +113,31 @@ def test_events_need_their_activities_and_contacts(
         )
     role = role_of([], [load_events(mailing.mapping)])
 
-    def done_in_run(number: int) -> bool:
-        """Whether the events of a new person, and of one whom Dynamics does not know, are all dealt with."""
+    def run(number: int) -> None:
+        """A run with events of a new person, and of one whom Dynamics does not know."""
         known, stranger = {"externalId": mailing.contacts[number]}, {"externalId": STRANGER}
         sends = [SEND | {"broadLogId": f"{number}1"} | known, SEND | {"broadLogId": f"{number}2"} | stranger]
         mailing.put(f"broadlog_{number}.csv", lines(*sends))
         mailing.put(f"tracking_{number}.csv", lines(CLICK | {"trackingLogId": f"{number}3"} | known))
-        try:
-            walk_events(mailing, f"run {number}")
-        except SyncError:
-            return False
-        return count("acs_emailclick") == count("acs_emailsend") and (not tasks or count("task") > 0)
+        walk_events(mailing, f"run {number}")
 
     def count(table: str) -> int:
         return len(systems.control("GET", f"/sandbox/dataverse/rows?table={table}&limit=5000")["rows"])
 
+    def done() -> tuple[int, int, int]:
+        return count("acs_emailsend"), count("acs_emailclick"), count("task")
+
     grant(role)
-    assert done_in_run(0)
+    run(0)
+    assert done() == (1, 1, int(tasks))
     for number, missing in enumerate(role, start=1):
         grant([each for each in role if each != missing])
-        assert not done_in_run(number), f"all was done without {missing}"
+        with pytest.raises(SyncError):
+            run(number)
+        assert done() != (number + 1, number + 1, (number + 1) * tasks), f"all was done without {missing}"
     grant(role)
-    assert done_in_run(len(role) + 1)
-    assert count("acs_emailsend") == len(role) + 2
+    run(len(role) + 1)
+    assert done()[0] == len(role) + 2
 
 
 STRANGER = "99999999-0000-4000-8000-000000000000"

@@ -30,11 +30,11 @@ def test_a_missing_identification_key_stops_every_run_after_one_record(
 
 def test_a_key_that_is_proved_later_costs_nothing_more(airflow: RealAirflow, systems: Systems) -> None:
     systems.control("POST", RESOURCES, NO_KEY)
-    airflow.run()
+    airflow.walk()
     systems.control("POST", RESOURCES, KEY)
-    assert airflow.run().ok
+    assert airflow.walk().ok
     systems.forget()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert systems.engine_calls() == 0
     assert not len(airflow.ledger().rejected(FLOW, rule="identification key"))
 
@@ -45,10 +45,10 @@ def test_a_row_in_doubt_is_written_again_as_it_is_now(airflow: RealAirflow, syst
     key = sorted(systems.profiles())[0]
     airflow.ledger().begin(FLOW, [key], "another run")
     systems.forget()
-    run = airflow.run()
+    run = airflow.walk()
     assert run.tally == {"extracted": 1, "updated": 1}
     assert systems.engine_calls() == 1
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_a_row_in_doubt_that_is_gone_from_dynamics_is_settled(airflow: RealAirflow, systems: Systems) -> None:
@@ -56,21 +56,21 @@ def test_a_row_in_doubt_that_is_gone_from_dynamics_is_settled(airflow: RealAirfl
     airflow.begin()
     key = sorted(systems.profiles())[0]
     systems.delete(key)
-    assert airflow.run().tally == {"extracted": 1, "deleted": 1}
+    assert airflow.walk().tally == {"extracted": 1, "deleted": 1}
     airflow.ledger().begin(FLOW, [key], "another run")
-    assert airflow.run().tally["extracted"] == 1
+    assert airflow.walk().tally["extracted"] == 1
     assert key not in systems.profiles()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_a_rejected_row_that_changed_stands_once_in_its_batch(airflow: RealAirflow, systems: Systems) -> None:
     """It comes with the changes, and once more because the mapping has changed as well."""
     airflow.begin()
     key = systems.add(firstname="x" * 31, lastname="Alm", emailaddress1="alm@alder.example")
-    assert airflow.run().tally == {"extracted": 1, "rejected": 1}
+    assert airflow.walk().tally == {"extracted": 1, "rejected": 1}
     airflow.edit("column: email, otherwise: warn", "column: email, otherwise: reject")
     systems.change({"id": key, "firstname": "Nora"})
-    run = airflow.run()
+    run = airflow.walk()
     assert run.tally["created"] == 1
     assert systems.profiles()[key]["firstName"] == "Nora"
 
@@ -78,24 +78,24 @@ def test_a_rejected_row_that_changed_stands_once_in_its_batch(airflow: RealAirfl
 def test_a_rejected_row_that_is_gone_is_asked_for_once(airflow: RealAirflow, systems: Systems) -> None:
     airflow.begin()
     key = systems.add(firstname="x" * 31, emailaddress1="alm@alder.example")
-    airflow.run()
+    airflow.walk()
     systems.delete(key)
     systems.control("POST", "/sandbox/dataverse/delta_tokens/expire", {})
-    airflow.run()
-    assert airflow.run(replay=True).ok
+    airflow.walk()
+    assert airflow.walk(replay=True).ok
     airflow.edit("description: Contacts", "description: All contacts")
-    assert airflow.run().tally["extracted"] >= 1
+    assert airflow.walk().tally["extracted"] >= 1
     assert key not in airflow.ledger().rejected(FLOW).index
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_new_columns_and_an_expired_place_heal_together(airflow: RealAirflow, systems: Systems) -> None:
     airflow.begin()
     airflow.edit("  salutation:   salutation\n", "  salutation:   salutation\n  cusNickName:  nickname\n")
     systems.control("POST", "/sandbox/dataverse/delta_tokens/expire", {})
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert not systems.differences()
 
 
@@ -106,12 +106,12 @@ def test_a_column_dropped_in_dynamics_and_in_the_mapping_heals(
     systems.control("PUT", "/sandbox/dataverse/table", table)
     systems.control("POST", "/sandbox/clock", {"advance": 60})
     airflow.edit("  salutation:   salutation\n", "  salutation:   salutation\n  cusNote:  new_shoe\n")
-    assert airflow.run().ok
+    assert airflow.walk().ok
     systems.control("PUT", "/sandbox/dataverse/table", {"table": "contact", "drop_column": "new_shoe"})
     airflow.edit("  cusNote:  new_shoe\n", "")
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
 
 
 def test_a_deletion_before_a_read_with_new_columns_arrives(airflow: RealAirflow, systems: Systems) -> None:
@@ -120,7 +120,7 @@ def test_a_deletion_before_a_read_with_new_columns_arrives(airflow: RealAirflow,
     key = sorted(systems.profiles())[0]
     systems.delete(key)
     airflow.edit("  salutation:   salutation\n", "  salutation:   salutation\n  cusNickName:  nickname\n")
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert run.tally["deleted"] == 1
     assert not systems.differences()

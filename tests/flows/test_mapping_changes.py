@@ -72,7 +72,7 @@ def test_a_new_column_in_the_mapping_is_filled_for_rows_that_did_not_change(
     gone = sorted(systems.profiles())[0]
     systems.delete(gone)
     airflow.edit("  phone:        {", "  cusNote:      {from: jobtitle, using: [trim]}\n  phone:        {")
-    run = airflow.run()
+    run = airflow.walk()
     assert run.ok, run.errors
     assert run.report is not None
     assert any("all rows were read again" in note for note in run.report["notes"])
@@ -85,7 +85,7 @@ def test_a_new_column_in_the_mapping_is_filled_for_rows_that_did_not_change(
     )
     assert gone not in profiles
     systems.forget()
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
     assert systems.engine_calls() == 0
 
 
@@ -95,9 +95,9 @@ def test_a_changed_replacement_reaches_rows_when_they_change_or_on_replay(
     norwegian = systems.contact("norway@example.org")
     airflow.begin()
     airflow.edit("    Norway: NO\n", "    Norway: NO\n    'NO': SJ\n")
-    airflow.run()
+    airflow.walk()
     assert systems.profiles()[norwegian]["location"]["countryCode"] == "NO"
-    assert airflow.run(replay=True).ok
+    assert airflow.walk(replay=True).ok
     assert systems.profiles()[norwegian]["location"]["countryCode"] == "SJ"
 
 

@@ -210,7 +210,9 @@ def test_a_list_that_ends_long_before_its_count_is_read_again(
     assert [key for each in pages for key in each.rows["@key"].to_pylist()] == ["a", "b"]
     assert sum(each.missing for each in pages) == 38, "a few may have been removed meanwhile"
     hook = scripted(
-        page(server, "a", more="/acme/campaign/x?", count=True), {"count": 1}, page(server, "made", "meanwhile")
+        page(server, "a", more="/acme/campaign/x?", count=True),
+        {"count": 1},
+        page(server, "made", "meanwhile"),
     )
     assert [each.missing for each in hook.everything(THINGS, "id", ())] == [0, 0]
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid5
 
 import pytest
 from campaign_sync.consent.rule import Known, Said
 from campaign_sync.ledger.consent import DYNAMICS, Kept
-from campaign_sync.ledger.tables import parked, records, rejections, runs, waiting_events
-from sqlalchemy import insert
+from campaign_sync.ledger.events import KEPT, Refused, Settled, Waiting
+from campaign_sync.ledger.tables import (
+    events,
+    parked,
+    records,
+    rejections,
+    runs,
+    schema_version,
+    waiting_events,
+)
+from sqlalchemy import insert, update
 
+from tests.events.many import NAMESPACE
 from tests.ledger.test_searching import NOON, put
 from tests.page.conftest import ANOTHER, FLOW, RUN
 
@@ -167,9 +178,97 @@ def test_events_that_wait_for_the_contact_are_counted_by_kind(browser, ledger, p
     told = {each["kind"]: each for each in answer.json()["events"]}
     assert (told["open"]["count"], told["open"]["latest"]) == (2, "2026-11-20T12:01:00Z")
     assert (told["click"]["state"], told["click"]["some"]) == ("waiting", ["click:2"])
-    ledger.events.settle(EVENTS, RUN, "abc", NOON, settled=["send:1"], waiting=[], refused=[])
-    (event,) = asked(browser, "send:1")["events"]
-    assert event["state"] == "in_dynamics"
+
+
+def settle(ledger, *settled, **more):
+    ledger.events.settle(
+        EVENTS, RUN, "abc", NOON, **({"settled": settled, "waiting": [], "refused": []} | more)
+    )
+
+
+def arrived(key, minutes=0, contact=KEY, **more):
+    given = {"delivery": "DM412", "created": True, "task": False} | more
+    return Settled(key, contact, NOON + timedelta(minutes=minutes), **given)
+
+
+def test_events_that_are_in_dynamics_are_told_the_latest_first(browser, ledger, put_row):
+    put_row(records, **SENT)
+    settle(
+        ledger, arrived("send:1"), arrived("click:2", 5, task=True), arrived("open:3", 4, created=False, task=None),
+        arrived("send:4", contact=PARENT),
+    )  # fmt: skip
+    told = asked(browser)
+    assert (told["fate"], told["events"]) == ("arrived", [])
+    click, opened, sent = told["arrived"]["latest"]
+    assert click == {
+        "flow": EVENTS, "event": "click:2", "kind": "click", "contact": KEY, "happened": "2026-11-20T12:05:00Z",
+        "delivery": "DM412", "result": "created", "followed_up": True, "task_id": str(uuid5(NAMESPACE, "task:click:2")),
+        "run_id": RUN, "settled_at": "2026-11-20T12:00:00Z",
+    }  # fmt: skip
+    assert (opened["result"], opened["followed_up"], opened["task_id"]) == ("unchanged", None, None)
+    assert (sent["event"], sent["followed_up"]) == ("send:1", False)
+    assert [told["arrived"][each] for each in ("more", "many_more", "since")] == [0, False, None]
+
+
+@pytest.mark.parametrize("events, more, many", [(50, 0, False), (51, 1, False), (1001, 950, True)])
+def test_of_many_events_the_latest_are_told_and_how_many_more_there_are(browser, ledger, events, more, many):
+    settle(ledger, *(arrived(f"open:{number}", number) for number in range(events)))
+    told = asked(browser)["arrived"]
+    assert (len(told["latest"]), told["more"], told["many_more"]) == (50, more, many)
+    assert told["latest"][0]["event"] == f"open:{events - 1}"
+
+
+def test_a_contact_that_no_flow_knows_was_mailed_all_the_same(browser, ledger, put_row):
+    settle(ledger, arrived("send:1"))
+    told = asked(browser)
+    assert told["fate"] == "unknown"
+    assert told["said"].endswith("Campaign has had it, though: there are e-mail events of it")
+
+
+def test_an_events_own_key_tells_what_became_of_it(browser, ledger, put_row):
+    settle(
+        ledger, arrived("send:1"), waiting=[Waiting("open:2", KEY, {"url": "u"}, NOON)],
+        refused=[Refused("click:3", "map", "url", "url: 3,000 characters")],
+    )  # fmt: skip
+    there, waits, rejected = (asked(browser, key) for key in ("send:1", "open:2", "click:3"))
+    assert (there["flow"], there["fate"], there["flows"]) == (EVENTS, "arrived", [])
+    assert there["said"] == "It is an e-mail event, and is in Dynamics"
+    assert there["arrived"]["latest"][0]["contact"] == KEY
+    assert (waits["fate"], waits["events"][0]["some"]) == ("parked", ["open:2"])
+    assert waits["said"] == "It is an e-mail event, and waits for its contact, whom Dynamics does not know"
+    assert (rejected["fate"], rejected["events"][0]["state"]) == ("rejected", "rejected")
+    assert "by the rule “url”, because url: 3,000 characters; tried once" in rejected["said"]
+
+
+def test_events_that_an_older_version_wrote_have_no_contact_and_it_is_said(browser, ledger, put_row):
+    settle(ledger, arrived("send:1"))
+    began = datetime.now(UTC)
+    with ledger._database.write() as connection:
+        connection.execute(insert(schema_version).values(version=8))
+        connection.execute(insert(events).values(flow=EVENTS, event="send:0", settled_at=NOON))
+    told = asked(browser)["arrived"]
+    assert [each["event"] for each in told["latest"]] == ["send:1"]
+    assert abs(datetime.fromisoformat(told["since"]) - began) < timedelta(minutes=5)
+    (event,) = asked(browser, "send:0")["arrived"]["latest"]
+    assert {event[each] for each in ("contact", "happened", "delivery", "result", "run_id", "task_id")} == {
+        None
+    }
+    with ledger._database.write() as connection:  # when all of them are forgotten, there is nothing to say
+        connection.execute(update(schema_version).values(since=began - KEPT))
+    assert asked(browser)["arrived"]["since"] is None
+
+
+@pytest.mark.parametrize("role, may", [("viewer", False), ("user", True), ("admin", True)])
+def test_who_may_act_is_told_so_of_every_flow_that_is_named(browser, ledger, put_row, role, may):
+    put_row(rejections, rule="firstName")
+    put_row(parked, flow=OPT_OUTS, waits_for=FLOW, waits_key=KEY, reason="there is no profile yet")
+    settle(ledger, arrived("send:1"))
+    told = asked(browser, role=role)
+    assert {each["flow"]: each["direction"] for each in told["named"]} == {
+        FLOW: "to_campaign", OPT_OUTS: "both", EVENTS: "to_dynamics",
+    }  # fmt: skip
+    assert {each["may"]["start"] for each in told["named"]} == {may}
+    assert told["opt_outs"][0]["fate"] == "parked"
 
 
 def test_only_flows_that_may_be_read_are_told(browser, ledger, put_row, monkeypatch):
@@ -179,8 +278,10 @@ def test_only_flows_that_may_be_read_are_told(browser, ledger, put_row, monkeypa
     put_row(rejections, source_key=PARENT, rule="a rule of another flow")
     put_row(rejections, flow=ANOTHER, rule="none of ours")
     assert ANOTHER not in browser(f"api/contacts/{KEY}", "admin").text
+    settle(ledger, arrived("send:1"))
     monkeypatch.setattr(SimpleAuthManager, "filter_authorized_dag_ids", lambda *_, **__: {STORES, ANOTHER})
     told = asked(browser)
+    assert (told["arrived"]["latest"], [each["flow"] for each in told["named"]]) == ([], [STORES])
     assert [flow["flow"] for flow in told["flows"]] == [STORES]
     assert told["flows"][0]["waits"]["because"] is None
     assert "a rule of another flow" not in browser(f"api/contacts/{PARENT}").text

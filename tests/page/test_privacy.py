@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from local.environment import connections
+from tests.events.exports import OPEN, SEND, lines
+from tests.flows.conftest import no_waiting  # noqa: F401 - a fixture
+from tests.flows.mailing import Mailing
+from tests.flows.mailing import walk as walk_events
 from tests.flows.on_foot import walk
 from tests.flows.systems import Systems
 from tests.flows.test_privacy import MARKER, plant
@@ -66,3 +72,38 @@ def test_a_runs_report_types_and_pass_rates_are_shown(
     docs = browser(f"api/flows/{FLOW}/docs", run="planted", batch=1)
     assert docs.headers["Content-Security-Policy"].startswith("sandbox;")
     assert browser(f"api/flows/{FLOW}/docs", run="planted", batch=2).status_code == 404
+
+
+def test_the_events_of_a_contact_tell_keys_times_and_the_delivery(
+    browser: Any,
+    systems: Systems,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own_authority: None,
+    no_waiting: None,  # noqa: F811
+) -> None:
+    for name, value in connections(systems.sandbox.env).items():
+        monkeypatch.setenv(name, value)
+    mailing = Mailing(SimpleNamespace(mappings=tmp_path), systems)
+    mailing.drop_checks()
+    with mailing.mapping.open("a") as file:
+        file.write("\ntasks:\n  click: {subject: 'Follow up {url}', due: 9999d}\n")
+    ada, url = mailing.contacts[0], f"https://alder.example/?name={MARKER}"
+    click = OPEN | {"externalId": ada, "urlType": "1", "url": url, "trackingLogId": "8"}
+    mailing.put("broadlog_20260412_000000.csv", lines(SEND | {"externalId": ada, "deliveryLabel": MARKER}))
+    mailing.put("tracking_20260412_000000.csv", lines(OPEN | {"externalId": ada, "url": MARKER}, click))
+    assert walk_events(mailing, "mailed")["tally"]["created"] == 3
+    answers = [
+        browser(f"api/contacts/{key}", role) for key in (ada, "click:8") for role in ("admin", "viewer")
+    ]
+    assert MARKER.lower() not in "".join(answer.text for answer in answers).lower()
+    told = answers[0].json()["arrived"]
+    assert [(each["event"], each["delivery"], each["followed_up"]) for each in told["latest"]] == [
+        ("click:8", "DM412", True), ("open:7", "DM412", False), ("send:1", "DM412", False),
+    ]  # fmt: skip
+    assert {each["run_id"] for each in told["latest"]} == {"mailed"}
+    (task,) = systems.control("GET", "/sandbox/dataverse/rows?table=task&limit=5000")["rows"]
+    assert task["activityid"] == told["latest"][0]["task_id"]
+    assert MARKER in task["subject"]
+    assert browser(f"api/contacts/{ada}", None).status_code == 401
+    assert browser(f"api/contacts/{ada}", "nobody").status_code in (403, 404)

@@ -297,7 +297,10 @@ class DataverseHook(HttpHook):
             remedy = "Set tenant_id, the client id as login and the client secret as password"
             raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
         if not re.fullmatch(r"[\w.-]+", tenant, re.ASCII):  # it becomes a part of a URL
-            problem, remedy = "tenant_id is not the id or domain of a tenant", "Correct tenant_id in the extra"
+            problem, remedy = (
+                "tenant_id is not the id or domain of a tenant",
+                "Correct tenant_id in the extra",
+            )
             raise RefusedError("Dataverse", f"connection {self.http_conn_id}", None, "", problem, remedy)
         authority = require_tls(str(self._extra.get("authority") or entra.AUTHORITY).rstrip("/"), "Entra ID")
         credentials = entra.Credentials(

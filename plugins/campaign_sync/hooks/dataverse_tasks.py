@@ -25,6 +25,7 @@ class Owner(NamedTuple):
     set_name: str  # systemusers or teams
 
 
+@documented("Dataverse", "owners")
 def owners_of(rest: Rest, root: str, contacts: Iterable[str]) -> dict[str, Owner]:
     """The owner of each of these contacts that is there."""
     wanted = ("_owninguser_value", "_owningteam_value")
@@ -37,6 +38,7 @@ def owners_of(rest: Rest, root: str, contacts: Iterable[str]) -> dict[str, Owner
     return found
 
 
+@documented("Dataverse", "tasks")
 def open_tasks(rest: Rest, root: str, contacts: Iterable[str], category: str) -> set[str]:
     """Those of these contacts that have an open task of a category (dataverse.md §10.2)."""
     found: set[str] = set()
@@ -56,8 +58,9 @@ def tasks_made(rest: Rest, root: str, category: str, since: datetime) -> Iterato
     """Owner and id of each task of a category that was made since."""
     made = f"category eq '{category}' and createdon ge {queries.instant(since)}"
     url = queries.rows_url(root, "tasks", ("_ownerid_value",), filter=made)
-    for row in _values(rest, url):
-        yield row["_ownerid_value"], row["activityid"]
+    with documented("Dataverse", "tasks"):
+        for row in _values(rest, url):
+            yield str(row["_ownerid_value"]), str(row["activityid"])
 
 
 def _values(rest: Rest, url: str | None) -> Iterator[dict[str, Any]]:

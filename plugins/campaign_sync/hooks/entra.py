@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from campaign_sync.errors import RefusedError
 from campaign_sync.hooks.answers import Answer
+from campaign_sync.hooks.forms import UNEXPECTED
 from campaign_sync.hooks.rest import Rest
 from campaign_sync.hooks.sessions import Token
 
@@ -60,10 +61,10 @@ def token_source(credentials: Credentials, rest: Rest) -> Callable[[bool], Token
             elif fresh:
                 applications[0].remove_tokens_for_client()
             found = applications[0].acquire_token_for_client(scopes)
-        except ValueError:  # msal's word for a discovery answered 4xx (dataverse.md §1.2)
+            if "access_token" in found:
+                return Token(str(found["access_token"]), float(found["expires_in"]))
+        except UNEXPECTED:  # ValueError is msal's word for a discovery answered 4xx (dataverse.md §1.2)
             raise _undiscovered(rest, wire) from None
-        if "access_token" in found:
-            return Token(found["access_token"], float(found["expires_in"]))
         raise _refused(rest, wire, found)
 
     return fetch

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, func, in
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateColumn
 
 from campaign_sync.errors import RefusedError, TransientError
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 BUSY_MILLISECONDS = 60_000
 ADVISORY_LOCK = 0x5C_1ED6E4  # any number, the same for every task that may create the schema
+
+#: How many parameters a statement may have in an SQLite of 2020 or before.
+VARIABLES = 999
 
 #: Postgres' defaults are made for turning disks and for long queries: the planner reads a million rows to find five
 #: thousand, and compiles a query for longer than it runs (bench/ledger.py).
@@ -59,12 +63,15 @@ class Database:
         self._url = _normalised(url)
         self.name = self._url.render_as_string(hide_password=True)
         self.postgres = self._url.get_backend_name() == "postgresql"
-        pool: dict[str, Any] = {"poolclass": NullPool}
-        if self.postgres:
-            pool = {"pool_size": max(1, keep), "max_overflow": -1, "pool_pre_ping": True}
+        pool = {
+            "poolclass": QueuePool,
+            "pool_size": max(1, keep),
+            "max_overflow": -1,
+            "pool_pre_ping": True,
+        }
         # hide_parameters: an error's text must not carry the rows that it was about.
         self._engine = create_engine(self._url, hide_parameters=True, **pool)
-        self._ready, self._held = False, bool(keep)
+        self._ready, self._held = False, self.postgres and keep > 0
         if not self.postgres:
             make_sqlite_transactional(self._engine, BUSY_MILLISECONDS)
 
@@ -72,7 +79,7 @@ class Database:
     def held(self) -> Iterator[None]:
         """Keeps a connection open meanwhile, for all operations one after the other; not across a fork.
 
-        Of Postgres, where a new one is a new process. SQLite has nothing to gain.
+        A new one is a new process of Postgres', and the last one that is closed copies SQLite's log into its file.
         """
         before, self._held = self._held, True
         try:
@@ -95,15 +102,11 @@ class Database:
             yield connection
 
     def stage(self, connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
-        """Fills a temporary table with a batch's rows: COPY on Postgres, executemany on SQLite."""
+        """Fills a temporary table with a batch's rows: COPY on Postgres, INSERT on SQLite."""
+        if not self.postgres:  # there a temporary table outlives its transaction
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{table.name}")
         table.create(connection, checkfirst=False)
-        if self.postgres:
-            _copy(connection, table, columns)
-            return
-        rows = list(zip(*(_sqlite_values(column) for column in columns.values()), strict=True))
-        if rows:
-            statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
-            connection.exec_driver_sql(str(statement), rows)
+        (_copy if self.postgres else _insert)(connection, table, columns)
 
     @contextmanager
     def _connection(self, *, writes: bool) -> Iterator[Connection]:
@@ -120,9 +123,9 @@ class Database:
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
         with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
+            if not self._held:
+                connection.detach()
             if self.postgres:
-                if not self._held:
-                    connection.detach()
                 connection.exec_driver_sql("; ".join(f"SET LOCAL {setting}" for setting in PLANNING))
             yield connection
 
@@ -237,8 +240,7 @@ def make_sqlite_transactional(engine: Engine, busy_milliseconds: int) -> None:
     def _connects(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin on its own, and too late
         # No temp_store = MEMORY: it would hold a statement's undo journal, a page per scattered row (N1).
-        for pragma in (f"busy_timeout = {busy_milliseconds}", "cache_size = -32000"):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
 
     @event.listens_for(engine, "begin")
     def _begins(connection: Connection) -> None:
@@ -273,6 +275,21 @@ def _sqlite_values(column: pa.Array) -> list[Any]:
         column = column.cast(pa.timestamp("us")).cast(pa.string())
     values: list[Any] = column.to_pylist()
     return values
+
+
+def _insert(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
+    """Many rows with a statement: a statement costs as much as a row."""
+    cells = list(
+        chain.from_iterable(zip(*(_sqlite_values(column) for column in columns.values()), strict=True))
+    )
+    at_once, row = VARIABLES // len(columns), f"({', '.join('?' * len(columns))})"
+    whole = len(cells) // (at_once * len(columns)) * at_once * len(columns)
+    for start, end, rows in ((0, whole, at_once), (whole, len(cells), 1)):
+        width = rows * len(columns)
+        parts = [tuple(cells[at : at + width]) for at in range(start, end, width)]
+        if parts:
+            into, values = f"{table.name} ({', '.join(columns)})", ", ".join([row] * rows)
+            connection.exec_driver_sql(f"INSERT INTO {into} VALUES {values}", parts)  # noqa: S608
 
 
 def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     ScalarSelect,
+    Select,
+    Subquery,
     Text,
+    and_,
     bindparam,
     func,
     literal,
     literal_column,
     select,
     tuple_,
+    union_all,
 )
 
 from campaign_sync.ledger.database import Database
 from campaign_sync.ledger.events import UNKNOWN_CONTACT
-from campaign_sync.ledger.searching import COUNTED
 from campaign_sync.ledger.tables import Utc, parked, places, records, rejections, runs
+
+#: Rows of a flow are counted up to here, as each look counts those of all flows; beyond it people are told "more than".
+MOST = 1_000
 
 
 class Standing(NamedTuple):
@@ -54,8 +60,12 @@ class PastRun(NamedTuple):
 
 def standings(database: Database, flows: Sequence[str]) -> dict[str, Standing]:
     """How each of these flows stands, as one state of the ledger."""
+    if not flows:
+        return {}
     with database.read() as connection:
-        return {flow: _standing(connection, flow) for flow in flows}
+        return {
+            row[0]: _standing(*row[1:]) for row in connection.execute(_standings(len(flows)), _named(flows))
+        }
 
 
 def past_runs(
@@ -77,58 +87,83 @@ def past_runs(
 
 def last_runs(database: Database, flows: Sequence[str]) -> dict[str, PastRun]:
     """The latest run of each flow that has ended."""
+    if not flows:
+        return {}
     with database.read() as connection:
-        found = {flow: connection.execute(_LAST, {"flow": flow}).one_or_none() for flow in flows}
-        return {flow: PastRun(*run) for flow, run in found.items() if run is not None}
+        return {
+            row[0]: PastRun(*row[1:]) for row in connection.execute(_last_runs(len(flows)), _named(flows))
+        }
 
 
-def _bounded(time: Column[datetime], *where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """How many there are, counted to one more than people are told."""
-    # In their order: SQLite would otherwise read all records of a flow to count the few that are in doubt.
-    some = select(time).where(*where).order_by(time).limit(COUNTED + 1).subquery()
-    return select(func.count()).select_from(some).scalar_subquery()
+def _named(flows: Sequence[str]) -> dict[str, str]:
+    return {f"flow_{number}": flow for number, flow in enumerate(flows)}
 
 
-def _first(column: Column[datetime], *where: ColumnElement[bool]) -> ScalarSelect[datetime]:
-    return select(func.min(column)).where(*where).scalar_subquery()
+def _wanted(count: int) -> Subquery:
+    """So many flows as a table, so that one statement asks about all of them."""
+    flows = (select(bindparam(f"flow_{number}", type_=Text).label("flow")) for number in range(count))
+    return union_all(*flows).subquery("wanted")
 
 
-_FLOW = bindparam("flow", type_=Text)
+@lru_cache
+def _standings(count: int) -> Select[Any]:
+    """Made once for each number of flows: putting it together takes longer than the database takes for it."""
+    wanted = _wanted(count)
+    # The zero written out: SQLite takes the index of these few rows only if it sees the index's own words.
+    in_doubt = (records.c.updated_at, records.c.flow == wanted.c.flow, records.c.doubt > literal_column("0"))
+    waits = (parked.c.first_seen, parked.c.flow == wanted.c.flow)
+    refused = (rejections.c.first_seen, rejections.c.flow == wanted.c.flow)
+    unknown = (*refused, rejections.c.rule == UNKNOWN_CONTACT)
 
-#: The zero written out: SQLite takes the index of these few rows only if it sees the index's own words.
-_IN_DOUBT = (records.c.flow == _FLOW, records.c.doubt > literal_column("0"))
-_PARKED = (parked.c.flow == _FLOW,)
-_UNKNOWN_CONTACT = (rejections.c.flow == _FLOW, rejections.c.rule == UNKNOWN_CONTACT)
+    def bounded(time: Column[datetime], *where: ColumnElement[bool]) -> ScalarSelect[int]:
+        """How many there are, counted to one more than people are told."""
+        # In their order: SQLite would otherwise read all records of a flow to count the few that are in doubt.
+        some = select(time).where(*where).order_by(time).limit(MOST + 1).correlate(wanted).subquery()
+        return select(func.count()).select_from(some).scalar_subquery()
 
-#: Made once: putting it together takes longer than the database takes for it.
-_STANDING = select(
-    _bounded(records.c.updated_at, *_IN_DOUBT),
-    _bounded(parked.c.first_seen, *_PARKED),
-    _bounded(rejections.c.first_seen, *_UNKNOWN_CONTACT),
-    _first(records.c.updated_at, *_IN_DOUBT),
-    _first(parked.c.first_seen, *_PARKED),
-    _first(rejections.c.first_seen, *_UNKNOWN_CONTACT),
-    _bounded(rejections.c.first_seen, rejections.c.flow == _FLOW),
-    select(places.c.moved_at).where(places.c.flow == _FLOW).scalar_subquery(),
-    select(places.c.state).where(places.c.flow == _FLOW).scalar_subquery(),
-)
+    def first(column: Column[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return select(func.min(column)).where(*where).correlate(wanted).scalar_subquery()
+
+    here = places.c.flow == wanted.c.flow
+    return select(
+        wanted.c.flow,
+        *(bounded(*each) for each in (in_doubt, waits, unknown, refused)),
+        *(first(*each) for each in (in_doubt, waits, unknown)),
+        first(places.c.moved_at, here),
+        first(places.c.state, here),
+    )
 
 
-def _standing(connection: Connection, flow: str) -> Standing:
-    *found, rejected, up_to, place = connection.execute(_STANDING, {"flow": flow}).one()
-    counts, times = found[:3], found[3:]
+def _standing(in_doubt: int, waiting: int, unknown: int, rejected: int, *more: Any) -> Standing:
+    *times, up_to, place = more
+    counts = (in_doubt, waiting, unknown)
     return Standing(
-        sum(min(count, COUNTED) for count in counts),
-        any(count > COUNTED for count in counts),
+        sum(min(count, MOST) for count in counts),
+        any(count > MOST for count in counts),
         min((time for time in times if time is not None), default=None),
-        min(rejected, COUNTED),
-        rejected > COUNTED,
+        min(rejected, MOST),
+        rejected > MOST,
         up_to,
         place,
     )
 
 
+@lru_cache
+def _last_runs(count: int) -> Select[Any]:
+    wanted, ended = _wanted(count), runs.alias("ended")
+    last = (
+        select(ended.c.run_id)
+        .where(ended.c.flow == wanted.c.flow, ended.c.state != "running")
+        .order_by(ended.c.started.desc(), ended.c.run_id.desc())
+        .limit(1)
+        .correlate(wanted)
+        .scalar_subquery()
+    )
+    the_last = and_(runs.c.flow == wanted.c.flow, runs.c.run_id == last)
+    columns = [runs.c[name] for name in PastRun._fields]
+    return select(wanted.c.flow, *columns).select_from(wanted.join(runs, the_last))
+
+
 _RUNS = select(*(runs.c[name] for name in PastRun._fields)).order_by(
     runs.c.started.desc(), runs.c.run_id.desc()
 )
-_LAST = _RUNS.where(runs.c.flow == _FLOW, runs.c.state != "running").limit(1)

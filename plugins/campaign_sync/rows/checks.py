@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from campaign_sync.errors import QualityError
-from campaign_sync.mapping.expectations import Check
+from campaign_sync.mapping.expectations import Check, columns_named
 from campaign_sync.mapping.file import mapping_error
 from campaign_sync.mapping.yaml_lines import Problem
 from campaign_sync.rows.convert import Refusal
@@ -143,6 +143,18 @@ def expectation_list() -> dict[str, dict[str, Any]]:
     return dict(sorted(known.items()))
 
 
+@cache
+def page_view() -> Any:
+    """What renders the pages, with its templates compiled: once for all tasks that are forked from this process."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    view = DefaultJinjaPageView()
+    view.env.auto_reload = False
+    for name in view.env.list_templates(extensions=["j2"]):
+        view.env.get_template(name)
+    return view
+
+
 def _quiet() -> None:
     """Great Expectations as it is wanted in a task: no telemetry, no chatter (airflow.md §13). Before its
     import.
@@ -173,8 +185,9 @@ def _validate(frame: pd.DataFrame, mapping: HasChecks) -> Any:
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     fields = [name for name in frame.columns if not str(name).startswith("@")]
     rows = frame[fields].reset_index(drop=True)  # positions: duplicate labels would mis-split
+    named = {name for check in mapping.check for name in columns_named(check.arguments)}
     for name in rows.columns:
-        if rows[name].dtype == pd.ArrowDtype(pa.string()):
+        if name in named and rows[name].dtype == pd.ArrowDtype(pa.string()):
             # None is an empty cell, which expectations pass over; Arrow's NA stops those that compare two columns
             text = rows[name].astype(object)
             rows[name] = text.where((text != "") & text.notna(), None)
@@ -237,7 +250,7 @@ def _page(validation: Any, mapping: HasChecks, results: list[dict[str, Any]]) ->
 
     for each in validation.results:
         each.result = {name: value for name, value in each.result.items() if name in _COUNTS}
-    page = str(_view().render(ValidationResultsPageRenderer().render(validation)))
+    page = str(page_view().render(ValidationResultsPageRenderer().render(validation)))
     body = re.sub(r"(?s).*?<body[^>]*>(.*)</body>.*", r"\1", page)
     for tag in ("script", "style", "iframe", "form", "button", "nav", "label", "footer"):
         body = re.sub(rf"(?is)<{tag}\b.*?</{tag}>", "", body)
@@ -247,14 +260,6 @@ def _page(validation: Any, mapping: HasChecks, results: list[dict[str, Any]]) ->
     head = f'<head><meta charset="utf-8"><title>{title}</title>{_STYLE}</head>'
     body = f"<body><h1>{title}</h1>{_summary(results)}{body}</body>"
     return f'<!doctype html>\n<html lang="en">{head}{body}</html>'
-
-
-@cache
-def _view() -> Any:
-    """Great Expectations' templates: compiled once, as that takes longer than to check a batch."""
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    return DefaultJinjaPageView()
 
 
 def _summary(results: list[dict[str, Any]]) -> str:

@@ -73,7 +73,9 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
     sink = pa.BufferOutputStream()
     # Files are read whole, once or twice: dictionaries and statistics cost half of the writing and save nothing
-    parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
+    parquet.write_table(
+        table, sink, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -85,7 +87,7 @@ def read_parquet(uri: str) -> pa.Table:
 
     content = read_bytes(uri)
     try:
-        return parquet.read_table(pa.BufferReader(content))
+        return parquet.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise broken(uri, "is not a whole Parquet file") from error
 
@@ -105,7 +107,7 @@ def read_document(folder: str, name: str) -> dict[str, Any]:
     uri = f"{folder}/{name}"
     try:
         document = json.loads(read_bytes(uri))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise broken(uri, "is not a whole JSON document") from None
     if not isinstance(document, dict):
         raise broken(uri, "is not a JSON document of this program")
