@@ -98,6 +98,7 @@ class _Kept(Database):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, keep=1)
+        self._held = True
         options: dict[str, Any] = {"connect_timeout": PATIENCE}
         if not self.postgres:
             options = {"check_same_thread": False}
