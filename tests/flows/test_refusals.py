@@ -207,7 +207,7 @@ def test_a_resource_without_an_identification_key_stops_after_one_record(
     systems.control(
         "POST", resources, {"resource": "profile", "keys": {"externalIdKey": {"fields": ["externalId"]}}}
     )
-    again = airflow.run()
+    again = airflow.walk()
     assert again.ok, again.errors
     assert not systems.differences()
 
@@ -223,7 +223,7 @@ def test_a_missing_connection_is_not_a_thing_to_try_again(
     )
     assert "Admin → Connections" in run.errors
     airflow.connect("campaign")
-    assert airflow.run().ok
+    assert airflow.walk().ok
     assert not systems.differences()
 
 
@@ -247,4 +247,4 @@ def test_a_lost_place_is_told_and_never_means_starting_from_zero(
     assert "its place in the change feed is lost" in run.errors
     assert systems.writes() == []
     assert airflow.run(replay=True).ok
-    assert airflow.run().tally == {}
+    assert airflow.walk().tally == {}
