@@ -20,8 +20,11 @@ from tests.flows.real_airflow import RealAirflow
 from tests.flows.reference_app import ReferenceApp
 from tests.flows.systems import Systems
 from tests.sandbox_process import Sandbox, start_sandbox
+from tests.sizes import NIGHTLY
 
-PEOPLE, RUNS_A_DAY, DAYS, EVENTS = 500, 4, 7, 45
+#: As much happens to each of fewer people by day.
+PEOPLE, EVENTS = (500, 45) if NIGHTLY else (160, 15)
+RUNS_A_DAY, DAYS = 4, 7
 
 
 class Week(NamedTuple):
