@@ -62,13 +62,14 @@ TEXTS = {
     "words": "null NaN None NULL true 0x1f 1e999",
 }
 #: What Dynamics may hold and Campaign must not get.
-REJECTED = {
+REJECTED: dict[str, dict[str, Any]] = {
+    "more digits than the field keeps": {"creditlimit": 1234567.89},
     "a megabyte": {"new_note": "ü" * 1_000_000},
-    "a megabyte of an emoji": {"new_birthdaytext": "🌻" * 30},
 }
-OTHERS = {
+OTHERS: dict[str, dict[str, Any]] = {
+    "thirty flowers": {"new_birthdaytext": "🌻" * 30},
     **{f"date {day}": {"birthdate": day} for day in ("1753-01-01", "1899-12-31", "1970-01-01", "9999-12-31")},
-    **{f"number {number}": {"creditlimit": number} for number in (-0.0, 0.01, 99_999_999_999.99)},
+    **{f"number {number}": {"creditlimit": number} for number in (-0.0, 0.5)},
 }
 
 
