@@ -289,7 +289,7 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, pa.Array
         parts = [tuple(cells[at : at + width]) for at in range(start, end, width)]
         if parts:
             into, values = f"{table.name} ({', '.join(columns)})", ", ".join([row] * rows)
-            connection.exec_driver_sql(f"INSERT INTO {into} VALUES {values}", parts)  # noqa: S608
+            connection.exec_driver_sql(f"INSERT INTO {into} VALUES {values}", parts)  # noqa: S608  # nosec B608
 
 
 def _copy(connection: Connection, table: Table, columns: Mapping[str, pa.Array]) -> None:
