@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from local.demo import _mappings
+from local.demo import shipped_mappings
 from local.expected_events import TABLES, TASKS, compare, events, timeline
 from local.mailing import FLOW
 
@@ -106,6 +106,6 @@ def test_a_timeline_has_ids_and_words_only():
 
 
 def test_the_demo_switches_the_tasks_of_the_shipped_mapping_on(tmp_path):
-    shipped = yaml.safe_load((_mappings(tmp_path) / f"{FLOW}.yaml").read_text())
+    shipped = yaml.safe_load((shipped_mappings(tmp_path) / f"{FLOW}.yaml").read_text())
     subjects = {kind: each["subject"] for kind, each in shipped["tasks"].items()}
     assert {kind: re.sub(r"\{delivery\}", "DM412", text) for kind, text in subjects.items()} == TASKS

@@ -8,9 +8,10 @@ import pytest
 from campaign_sync.consent.file import load_opt_outs
 
 from local.consents import EMAIL, FLOW, PHONE, Story
-from local.demo import MAPPINGS, _arithmetic, _mappings
+from local.demo import MAPPINGS, shipped_mappings
 from local.expected_opt_outs import PAIRS, Word, compare, holding
 from local.telling import _consent
+from local.verdict import wrong_calls
 
 ADA, BEA, CEM = "ada", "bea", "cem"
 SILENT = dict.fromkeys(PAIRS.values(), False)
@@ -110,12 +111,12 @@ def test_consent_costs_one_engine_call_for_each_contact_that_campaign_is_told_of
     steps = [dict(STEP) for _ in range(4)]
     steps[0]["engine_calls"], steps[1]["engine_calls"] = 2, 3
     steps[2] |= {"tally": {"created": 1, "updated": 1, "deleted": 1}, "others": [run], "engine_calls": calls}
-    problems = _arithmetic(steps, proofs=2, profiles=501)
+    problems = wrong_calls(steps, proofs=2, profiles=501)
     assert [bool(problems), steps[2]["consent_calls"]] == [not right, calls - 3]
 
 
 def test_the_demo_runs_the_shipped_mapping_with_room_for_one_opt_in(tmp_path):
-    mappings = _mappings(tmp_path)
+    mappings = shipped_mappings(tmp_path)
     played, shipped = load_opt_outs(mappings / f"{FLOW}.yaml"), load_opt_outs(MAPPINGS / f"{FLOW}.yaml")
     assert played.schedule is None
     assert played.guard.allows("opt_ins", 1, 1000)

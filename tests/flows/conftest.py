@@ -93,9 +93,12 @@ def airflow(
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time passes by sleeping only: what the hooks would wait for costs nothing."""
-    from campaign_sync.hooks import pace
+    """Time passes by sleeping only: what the hooks would wait for costs nothing. Each hook keeps the systems' limits for
+    itself, as the clock by which all share them would not go with this one.
+    """
+    from campaign_sync.hooks import pace, shared
 
+    monkeypatch.setattr(shared.InLedger, "of", lambda *credential: None)
     monkeypatch.setattr(pace, "time", FakeTime())
 
 
