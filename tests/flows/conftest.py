@@ -93,8 +93,9 @@ def airflow(
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time passes by sleeping only: what the hooks would wait for costs nothing. Each hook keeps the systems' limits for
-    itself, as the clock by which all share them would not go with this one.
+    """Time passes by sleeping only: what the hooks would wait for costs nothing.
+
+    Each hook keeps the systems' limits for itself, as the clock by which all share them would not go with this one.
     """
     from campaign_sync.hooks import pace, shared
 
