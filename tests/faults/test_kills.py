@@ -13,7 +13,7 @@ from tests.flows.on_foot import Returned
 from tests.sizes import NIGHTLY
 
 #: How far apart the moments are: a prime, so that requests, commits and files, before and after, all have their turn.
-APART = 1 if NIGHTLY else 23
+APART = 1 if NIGHTLY else 47
 
 
 def moments() -> range:
