@@ -75,8 +75,12 @@ def main() -> None:
             with closing(sqlite3.connect(file)) as database:
                 newer = dict(database.execute("SELECT source_key, version FROM records WHERE version > 1"))
             measure("SQLite", url, newer, asked)
-    with postgres_schema(asked) as url:
+    with postgres_schema(asked.postgres, keep=bool(asked.keep)) as url:
         if url:
+            if Ledger(url).is_empty(FLOW):
+                with closing(psycopg2.connect(url)) as connection:
+                    connection.autocommit = True
+                    fill_postgres(connection, asked.known)
             with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT source_key, version FROM records WHERE version > 1")
                 newer = dict(cursor.fetchall())
@@ -201,11 +205,12 @@ def fill_postgres(connection: Any, known: int) -> None:
 
 
 @contextmanager
-def postgres_schema(asked: argparse.Namespace) -> Iterator[str | None]:
-    if not asked.postgres:
+def postgres_schema(server: str, *, keep: bool = False) -> Iterator[str | None]:
+    """The URL of a schema of our own, empty unless it was kept; None where there is no server."""
+    if not server:
         yield None
         return
-    url = f"{asked.postgres}?options=-csearch_path%3D{SCHEMA}"
+    url = f"{server}?options=-csearch_path%3D{SCHEMA}"
     try:
         connection = psycopg2.connect(url, connect_timeout=3)
     except psycopg2.OperationalError as error:
@@ -214,16 +219,13 @@ def postgres_schema(asked: argparse.Namespace) -> Iterator[str | None]:
         return
     with closing(connection), connection.cursor() as cursor:
         connection.autocommit = True
-        cursor.execute("SELECT to_regclass('records') IS NOT NULL")
-        if not (asked.keep and cursor.fetchone()[0]):
+        if not keep:
             cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {SCHEMA}")
-            Ledger(url).counts(FLOW)
-            fill_postgres(connection, asked.known)
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         try:
             yield url
         finally:
-            if not asked.keep:
+            if not keep:
                 cursor.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
